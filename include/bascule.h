@@ -1,0 +1,332 @@
+/* bascule.h: a Python class, read as a table.
+ *
+ * The only public C header. An engine adapter needs this file and its engine's
+ * own; it knows nothing of Python. Data crosses as the structs of the Arrow C
+ * Data Interface (https://arrow.apache.org/docs/format/CDataInterface.html).
+ *
+ * One scan, in the order of its calls:
+ *
+ *   bsc_source_open    a class by name and its options  -> schema   (bind)
+ *   bsc_plan_new       the columns that the query reads -> partitions
+ *   bsc_scan_open      one execution of a plan                      (init)
+ *   bsc_cursor_open    one per engine thread: claims partitions
+ *   bsc_cursor_next    the next record batch, buffers untouched     (pull)
+ *   ..._close          cursors, then scan, plan, source; in any order
+ *
+ * Ownership. Handles are reference counted inside: a plan keeps its source
+ * alive, a scan its plan, a cursor its scan, so they may be closed in any order.
+ * In the comments an argument is *borrowed* (for the call only), *moved* (the
+ * callee owns it, on success), or *out* (the caller owns the result). Outputs
+ * are zeroed on failure, and moved arguments then stay the caller's.
+ *
+ * Threads. A source, a plan and a scan may be used from any thread at once. A
+ * cursor belongs to one thread at a time. No function takes the host's locks;
+ * with the in-process executor a call may wait for Python's GIL.
+ *
+ * Lock order: registry (source/source.c) only; no lock is held while an
+ * executor, a host hook or a release callback runs.
+ */
+#ifndef BASCULE_H
+#define BASCULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+	const char *format;
+	const char *name;
+	const char *metadata;
+	int64_t flags;
+	int64_t n_children;
+	struct ArrowSchema **children;
+	struct ArrowSchema *dictionary;
+	void (*release)(struct ArrowSchema *);
+	void *private_data;
+};
+
+struct ArrowArray {
+	int64_t length;
+	int64_t null_count;
+	int64_t offset;
+	int64_t n_buffers;
+	int64_t n_children;
+	const void **buffers;
+	struct ArrowArray **children;
+	struct ArrowArray *dictionary;
+	void (*release)(struct ArrowArray *);
+	void *private_data;
+};
+#endif
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+struct ArrowArrayStream {
+	int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+	int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+	const char *(*get_last_error)(struct ArrowArrayStream *);
+	void (*release)(struct ArrowArrayStream *);
+	void *private_data;
+};
+#endif
+
+#if defined(__GNUC__)
+#define BSC_MUST_CHECK __attribute__((warn_unused_result))
+#define BSC_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define BSC_MUST_CHECK
+#define BSC_PRINTF(fmt, args)
+#endif
+
+/* ---- errors ----------------------------------------------------------- */
+
+enum bsc_status {
+	BSC_OK = 0,
+	BSC_INVALID,   /* an option, a setting or an argument can't be used */
+	BSC_NOT_FOUND, /* no such module, class, file, short name */
+	BSC_SOURCE,    /* the class raised, or broke its contract */
+	BSC_MISMATCH,  /* a batch does not match the schema */
+	BSC_MALFORMED, /* an Arrow struct breaks the C Data Interface */
+	BSC_CANCELLED, /* the scan was cancelled, or the host interrupted it */
+	BSC_SHUTDOWN,  /* the interpreter is closing, Python can't be entered */
+	BSC_NOMEM,
+};
+
+/* A message holds a Python traceback: whole up to this size, else its middle
+ * frames are left out. */
+#define BSC_ERROR_CAP 8192
+
+/* What went wrong: what was attempted, on which source and partition, what
+ * Python said, what to do next. UTF-8, NUL-terminated. Caller's memory; need
+ * not be initialised before a call, and is written only on failure. */
+struct bsc_error {
+	int status; /* enum bsc_status */
+	char message[BSC_ERROR_CAP];
+};
+
+/* A borrowed run of bytes, UTF-8, not NUL-terminated. */
+struct bsc_str {
+	const char *ptr;
+	size_t len;
+};
+
+/* ---- options ---------------------------------------------------------- */
+
+/* The options of one source, in the order given: what the user wrote, and the
+ * bridge's own settings (python_module, python_class, bascule_*) beside it. */
+struct bsc_options;
+
+/* Limits, checked by bsc_options_add. */
+#define BSC_OPTION_NAME_MAX 1024
+#define BSC_OPTION_VALUE_MAX (16 << 20)
+#define BSC_OPTIONS_MAX 65536
+
+int bsc_options_new(struct bsc_options **out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* Appends one option; both strings are copied. BSC_INVALID for an empty or
+ * over-long name, a NUL in the name, or too many options. The same name twice
+ * is found when the source is opened. */
+int bsc_options_add(struct bsc_options *options, struct bsc_str name, struct bsc_str value,
+                    struct bsc_error *err) BSC_MUST_CHECK;
+
+/* As bsc_options_add, for a setting whose value is a default (an engine's SET):
+ * ignored where the user gave the option. */
+int bsc_options_add_default(struct bsc_options *options, struct bsc_str name, struct bsc_str value,
+                            struct bsc_error *err) BSC_MUST_CHECK;
+
+size_t bsc_options_count(const struct bsc_options *options);
+/* Borrowed until the options are freed. i < count. */
+struct bsc_str bsc_options_name(const struct bsc_options *options, size_t i);
+struct bsc_str bsc_options_value(const struct bsc_options *options, size_t i);
+void bsc_options_free(struct bsc_options *options);
+
+/* The names of the bridge settings that this build knows, NULL-terminated, for
+ * adapters that offer them as settings of the engine. */
+const char *const *bsc_setting_names(void);
+
+/* ---- where a class is found ------------------------------------------- */
+
+enum bsc_locator_kind {
+	BSC_LOCATOR_MODULE, /* pkg.mod:Class        module = pkg.mod */
+	BSC_LOCATOR_FILE,   /* dir/orders.py:Orders module = dir/orders.py */
+	BSC_LOCATOR_NAME,   /* orders               an entry point's name */
+};
+
+struct bsc_locator {
+	enum bsc_locator_kind kind;
+	struct bsc_str module; /* empty for BSC_LOCATOR_NAME */
+	struct bsc_str name;   /* class, or short name */
+};
+
+/* Takes apart `text`, one of the three forms above. The parts borrow from it. */
+int bsc_locator_parse(struct bsc_str text, struct bsc_locator *out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* True if `text` is `pkg.mod:Class` and can't be a file's name: what may stand
+ * quoted in a FROM clause. */
+bool bsc_locator_is_bare(struct bsc_str text);
+
+/* ---- what runs the class: the executor -------------------------------- */
+
+/* What a query asks of one scan. */
+struct bsc_request {
+	/* Columns to hand over, as indices into the schema, in the engine's order;
+	 * may repeat. NULL: all of them. */
+	const int64_t *columns;
+	int64_t n_columns;
+};
+
+/* The same, as an executor sees it: hints for the class. */
+struct bsc_hints {
+	const char *const *columns; /* names; NULL: all columns */
+	int64_t n_columns;
+};
+
+/* Runs a class: in this process, or in another. The core calls these functions
+ * in the order written, from any thread, concurrently but for one reader's. An
+ * executor fills the outputs only on success. It must outlive its sources. */
+struct bsc_executor {
+	const char *name;
+	void *state; /* the first argument of resolve and open */
+
+	/* Finds the class. The same class gives the same pointer as long as one
+	 * reference lives: with the options it is the identity of a source. */
+	int (*resolve)(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err);
+	void (*class_release)(void *state, void *cls);
+
+	/* One instance, and its schema. `label` names the source in messages.
+	 * class: borrowed. schema: out. */
+	int (*open)(void *state, void *cls, const char *label, const struct bsc_options *options, void **instance_out,
+	            struct ArrowSchema *schema_out, struct bsc_error *err);
+	/* After the last reader and plan of the instance. */
+	void (*close)(void *instance);
+
+	int (*plan)(void *instance, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
+	            struct bsc_error *err);
+	void (*plan_free)(void *plan);
+
+	int (*read_open)(void *plan, int64_t partition, void **reader_out, struct bsc_error *err);
+	/* array: out; release == NULL: nothing this time, and if *ended no more at
+	 * all. schema: out, or release == NULL where it is that of the batch before.
+	 * All three are zeroed before the call. */
+	int (*read_next)(void *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
+	                 struct bsc_error *err);
+	void (*read_close)(void *reader);
+};
+
+/* ---- source ----------------------------------------------------------- */
+
+struct bsc_source;
+
+/* Opens a class as a source: finds it, makes one instance, asks its schema.
+ *
+ * executor  borrowed; must outlive the source
+ * text      one string that names the class (see bsc_locator), or empty: then
+ *           the options python_module and python_class name it
+ * options   moved, on success; NULL for none
+ * scope     0, or what tells this host's connections apart: while a source of
+ *           the same class object, options and scope is open, the call returns
+ *           it again (its schema is not asked twice)
+ */
+int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, struct bsc_options *options,
+                    uint64_t scope, struct bsc_source **out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* Borrowed until the source is closed: a struct ("+s") of at least one column. */
+const struct ArrowSchema *bsc_source_schema(const struct bsc_source *source);
+
+/* A deep copy of any schema, for the caller to release. schema: borrowed. */
+int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* "pkg.mod:Class", for messages. Borrowed. */
+const char *bsc_source_label(const struct bsc_source *source);
+
+/* Drops the caller's reference. The last one closes the instance. */
+void bsc_source_close(struct bsc_source *source);
+
+/* ---- plan ------------------------------------------------------------- */
+
+struct bsc_plan;
+
+/* Asks the class for its partitions. request: borrowed; NULL for all columns. */
+int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, struct bsc_plan **out,
+                 struct bsc_error *err) BSC_MUST_CHECK;
+
+int64_t bsc_plan_partition_count(const struct bsc_plan *plan);
+
+/* The schema of the plan's batches: the request's columns in its order. Borrowed. */
+const struct ArrowSchema *bsc_plan_schema(const struct bsc_plan *plan);
+
+/* One more reference, to be dropped with bsc_plan_free. */
+void bsc_plan_ref(struct bsc_plan *plan);
+void bsc_plan_free(struct bsc_plan *plan);
+
+/* ---- scan ------------------------------------------------------------- */
+
+struct bsc_scan;
+
+/* One execution of a plan. A plan may be executed any number of times. */
+int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* Partitions read to their end, as a fraction in [0, 1]. Any thread. */
+double bsc_scan_progress(const struct bsc_scan *scan);
+
+/* Every cursor's next call, and a call that waits, ends with BSC_CANCELLED.
+ * Any thread, any number of times. */
+void bsc_scan_cancel(struct bsc_scan *scan);
+
+/* One more reference, to be dropped with bsc_scan_close. */
+void bsc_scan_ref(struct bsc_scan *scan);
+void bsc_scan_close(struct bsc_scan *scan);
+
+/* ---- cursor ----------------------------------------------------------- */
+
+struct bsc_cursor;
+
+/* Asked between batches, and at least each 50 ms of a wait, whether the host
+ * wants to stop: non-zero is a cancel. NULL function: never. */
+struct bsc_poll {
+	int (*interrupted)(void *ctx);
+	void *ctx;
+};
+
+/* A cursor that claims the scan's partitions, one after the other, from a
+ * counter that all of the scan's cursors share. */
+int bsc_cursor_open(struct bsc_scan *scan, struct bsc_cursor **out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* A cursor over one partition, 0 <= partition < count, for hosts that
+ * schedule partitions themselves. */
+int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct bsc_cursor **out,
+                              struct bsc_error *err) BSC_MUST_CHECK;
+
+/* The next batch that has rows, in the layout of bsc_plan_schema: a struct
+ * array without an offset, checked and trimmed to the request.
+ *
+ * poll  borrowed, may be NULL
+ * out   out; release == NULL: no more batches, and none after it
+ *
+ * The buffers are the ones that the class handed over; they live until `out`
+ * (or the children moved out of it) is released, which may be on any thread
+ * and after everything else is closed. After a failure the cursor is at its
+ * end: further calls return the same failure. */
+int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out,
+                    struct bsc_error *err) BSC_MUST_CHECK;
+
+/* Partition of the last batch: never decreases for one cursor. -1 before. */
+int64_t bsc_cursor_partition(const struct bsc_cursor *cursor);
+void bsc_cursor_close(struct bsc_cursor *cursor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,43 @@
+/* base: error text, allocation, small strings. Includes bascule.h only; takes
+ * no locks; every other room stands on it. */
+#ifndef BSC_BASE_H
+#define BSC_BASE_H
+
+#include <stdarg.h>
+
+#include "bascule.h"
+
+/* Writes `status` and a formatted message to `err` (which may be NULL), cut at
+ * BSC_ERROR_CAP on a UTF-8 boundary. Returns `status`, so that a failing
+ * function can end with `return bsc__fail(...)`. */
+int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ...) BSC_PRINTF(3, 4);
+
+/* malloc, calloc and realloc of the core: the one place where allocation can be
+ * made to fail (tests/unit). Overflow of n * size gives NULL. */
+void *bsc__alloc(size_t size);
+void *bsc__calloc(size_t n, size_t size);
+void *bsc__resize(void *ptr, size_t n, size_t size);
+void bsc__free(void *ptr);
+
+/* Copies `s` and NUL-terminates it; NULL when out of memory. */
+char *bsc__strndup(struct bsc_str s);
+
+int bsc__fail_nomem(struct bsc_error *err, const char *what);
+
+static inline struct bsc_str bsc__str(const char *text)
+{
+	struct bsc_str s = {text, 0};
+	while (text && text[s.len]) {
+		s.len++;
+	}
+	return s;
+}
+
+/* Equal bytes; `_nocase` folds ASCII letters, as SQL identifiers do here. */
+bool bsc__str_equal(struct bsc_str a, struct bsc_str b);
+bool bsc__str_equal_nocase(struct bsc_str a, struct bsc_str b);
+
+/* The argument pair of a "%.*s" for a bsc_str. */
+#define BSC__ARG(s) (int)((s).len > INT32_MAX ? INT32_MAX : (s).len), ((s).ptr ? (s).ptr : "")
+
+#endif

@@ -1,0 +1,45 @@
+/* Error text: one fixed buffer, never a half character. */
+#include "base/base.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Steps back from `end` over the bytes of a character that was cut. */
+static size_t utf8_floor(const char *text, size_t end)
+{
+	size_t start = end;
+	while (start > 0 && end - start < 4 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) {
+		start--;
+	}
+	if (start == 0) {
+		return end;
+	}
+	unsigned char lead = (unsigned char)text[start - 1];
+	size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+	return end - (start - 1) < want ? start - 1 : end;
+}
+
+int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ...)
+{
+	if (!err) {
+		return status;
+	}
+	static const char cut[] = " [cut]";
+	va_list args;
+	va_start(args, fmt);
+	int n = vsnprintf(err->message, sizeof(err->message), fmt, args);
+	va_end(args);
+	err->status = status;
+	if (n < 0) {
+		err->message[0] = '\0';
+	} else if ((size_t)n >= sizeof(err->message)) {
+		size_t end = utf8_floor(err->message, sizeof(err->message) - sizeof(cut));
+		memcpy(err->message + end, cut, sizeof(cut));
+	}
+	return status;
+}
+
+int bsc__fail_nomem(struct bsc_error *err, const char *what)
+{
+	return bsc__fail(err, BSC_NOMEM, "out of memory while %s", what);
+}
