@@ -1,0 +1,58 @@
+/* The declared schema: what infer_schema may return. */
+#include "source/source.h"
+
+#include "nanoarrow/nanoarrow.h"
+
+static int check_field(const struct ArrowSchema *field, const char *label, const char *column, int depth,
+                       struct bsc_error *err)
+{
+	if (depth > BSC__SCHEMA_DEPTH_MAX) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' is nested deeper than %d levels", label,
+		                 column, BSC__SCHEMA_DEPTH_MAX);
+	}
+	struct ArrowSchemaView view;
+	struct ArrowError reason;
+	if (!field || !field->release || !field->format || (field->n_children > 0 && !field->children)) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' exports a schema that was released", label,
+		                 column);
+	}
+	if (ArrowSchemaViewInit(&view, field, &reason) != NANOARROW_OK) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s", label,
+		                 column, reason.message);
+	}
+	for (int64_t i = 0; i < field->n_children; i++) {
+		int rc = check_field(field->children[i], label, column, depth + 1, err);
+		if (rc != BSC_OK) {
+			return rc;
+		}
+	}
+	return field->dictionary ? check_field(field->dictionary, label, column, depth + 1, err) : BSC_OK;
+}
+
+int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struct bsc_error *err)
+{
+	if (!schema->release || !schema->format || schema->format[0] != '+' || schema->format[1] != 's') {
+		return bsc__fail(err, BSC_SOURCE,
+		                 "%s.infer_schema returned a type, not a schema of columns: return pyarrow.schema([...])", label);
+	}
+	if (schema->n_children < 1) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema returned a schema without columns: a table needs one", label);
+	}
+	for (int64_t i = 0; i < schema->n_children; i++) {
+		const struct ArrowSchema *child = schema->children ? schema->children[i] : NULL;
+		int rc = check_field(child, label, child && child->name ? child->name : "", 1, err);
+		if (rc != BSC_OK) {
+			return rc;
+		}
+	}
+	return BSC_OK;
+}
+
+int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, struct bsc_error *err)
+{
+	if (ArrowSchemaDeepCopy(schema, out) != NANOARROW_OK) {
+		out->release = NULL;
+		return bsc__fail_nomem(err, "copying a schema");
+	}
+	return BSC_OK;
+}

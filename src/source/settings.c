@@ -1,0 +1,87 @@
+/* The bridge's settings: options that Bascule reads itself. One table says
+ * which there are; a part that brings a new setting adds its row here. */
+#include "source/source.h"
+
+#include <string.h>
+
+enum setting { SETTING_MODULE, SETTING_CLASS, SETTING_VALIDATION, SETTING_COUNT };
+
+static const char *const names[SETTING_COUNT + 1] = {
+    [SETTING_MODULE] = "python_module",
+    [SETTING_CLASS] = "python_class",
+    [SETTING_VALIDATION] = "bascule_validation",
+};
+
+const char *const *bsc_setting_names(void)
+{
+	return names;
+}
+
+bool bsc__setting_is(struct bsc_str name)
+{
+	static const char prefix[] = "bascule_";
+	struct bsc_str head = {name.ptr, sizeof(prefix) - 1};
+	return (name.len >= head.len && bsc__str_equal_nocase(head, bsc__str(prefix))) ||
+	       bsc__str_equal_nocase(name, bsc__str(names[SETTING_MODULE])) ||
+	       bsc__str_equal_nocase(name, bsc__str(names[SETTING_CLASS]));
+}
+
+static int unknown(struct bsc_str name, struct bsc_error *err)
+{
+	char known[256] = "";
+	for (int i = 0; i < SETTING_COUNT; i++) {
+		strcat(known, i ? ", " : "");
+		strcat(known, names[i]);
+	}
+	return bsc__fail(err, BSC_INVALID,
+	                 "unknown setting '%.*s': names that begin with bascule_ are the bridge's own; this version knows %s",
+	                 BSC__ARG(name), known);
+}
+
+static int parse_validation(struct bsc_str value, bool *full, struct bsc_error *err)
+{
+	*full = bsc__str_equal_nocase(value, bsc__str("full"));
+	if (*full || bsc__str_equal_nocase(value, bsc__str("layout"))) {
+		return BSC_OK;
+	}
+	return bsc__fail(err, BSC_INVALID,
+	                 "bascule_validation = '%.*s' is not among its choices: 'layout' (lengths, buffer and null counts of "
+	                 "each batch) or 'full' (also every offset and all text)",
+	                 BSC__ARG(value));
+}
+
+int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out, struct bsc_error *err)
+{
+	struct bsc_str values[SETTING_COUNT] = {{0}};
+	bool given[SETTING_COUNT] = {false};
+	*out = (struct bsc__settings){0};
+	for (size_t i = 0; i < bsc_options_count(options); i++) {
+		struct bsc_str name = bsc_options_name(options, i);
+		if (!bsc__setting_is(name)) {
+			continue;
+		}
+		int s = 0;
+		while (s < SETTING_COUNT && !bsc__str_equal_nocase(name, bsc__str(names[s]))) {
+			s++;
+		}
+		if (s == SETTING_COUNT) {
+			return unknown(name, err);
+		}
+		if (given[s]) {
+			return bsc__fail(err, BSC_INVALID, "setting '%s' is given twice: give it once", names[s]);
+		}
+		given[s] = true;
+		values[s] = bsc_options_value(options, i);
+	}
+	bool full = false;
+	if (given[SETTING_VALIDATION]) {
+		int rc = parse_validation(values[SETTING_VALIDATION], &full, err);
+		if (rc != BSC_OK) {
+			return rc;
+		}
+	}
+	out->module = values[SETTING_MODULE];
+	out->cls = values[SETTING_CLASS];
+	out->validate_full = full;
+	return BSC_OK;
+}

@@ -1,0 +1,197 @@
+/* A source: one class object, one set of options, one instance. */
+#include "source/source.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Sources open now, for binds that ask for the same one again. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bsc_source *registry; /* guarded by registry_lock */
+
+static bool same(const struct bsc_source *a, const struct bsc_source *b)
+{
+	return a->executor == b->executor && a->cls == b->cls && a->scope == b->scope &&
+	       a->validate_full == b->validate_full && bsc__options_equal(a->options, b->options);
+}
+
+/* The open source that equals `probe`, with a reference for the caller. */
+static struct bsc_source *registry_find(const struct bsc_source *probe)
+{
+	struct bsc_source *found = NULL;
+	pthread_mutex_lock(&registry_lock);
+	for (struct bsc_source *s = registry; s && !found; s = s->next) {
+		if (same(s, probe)) {
+			s->refs++;
+			found = s;
+		}
+	}
+	pthread_mutex_unlock(&registry_lock);
+	return found;
+}
+
+static void registry_add(struct bsc_source *source)
+{
+	pthread_mutex_lock(&registry_lock);
+	source->next = registry;
+	registry = source;
+	pthread_mutex_unlock(&registry_lock);
+}
+
+void bsc__source_ref(struct bsc_source *source)
+{
+	pthread_mutex_lock(&registry_lock);
+	source->refs++;
+	pthread_mutex_unlock(&registry_lock);
+}
+
+/* Releases what a source holds, in reverse order of opening; accepts one that
+ * was opened in part. */
+static void source_release(struct bsc_source *source)
+{
+	if (source->instance) {
+		source->executor->close(source->instance);
+	}
+	if (source->schema.release) {
+		source->schema.release(&source->schema);
+	}
+	if (source->cls) {
+		source->executor->class_release(source->executor->state, source->cls);
+	}
+	bsc_options_free(source->options);
+	bsc__free(source->label);
+	bsc__free(source);
+}
+
+void bsc_source_close(struct bsc_source *source)
+{
+	if (!source) {
+		return;
+	}
+	pthread_mutex_lock(&registry_lock);
+	bool last = --source->refs == 0;
+	for (struct bsc_source **link = &registry; last && *link; link = &(*link)->next) {
+		if (*link == source) {
+			*link = source->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&registry_lock);
+	if (last) {
+		source_release(source);
+	}
+}
+
+/* Finds the parts of the class's name: `text`, or the settings, or both at once
+ * (then they contradict). `joined` holds "module:class", for the caller to free. */
+static int locate(struct bsc_str text, const struct bsc__settings *settings, struct bsc_locator *out, char **joined,
+                  struct bsc_error *err)
+{
+	*joined = NULL;
+	if (text.len && (settings->module.len || settings->cls.len)) {
+		return bsc__fail(err, BSC_INVALID,
+		                 "the class is named twice, by '%.*s' and by python_module or python_class: name it once",
+		                 BSC__ARG(text));
+	}
+	if (!text.len && !settings->cls.len) {
+		return bsc__fail(err, BSC_INVALID,
+		                 "no class was named: give 'pkg.mod:Class', 'path/to/file.py:Class', a short name, or the options "
+		                 "python_module and python_class%s",
+		                 settings->module.len ? " (python_class is missing)" : "");
+	}
+	if (!text.len && !settings->module.len) {
+		text = settings->cls;
+	}
+	struct bsc_str whole = text;
+	if (!text.len) {
+		size_t cap = settings->module.len + settings->cls.len + 2;
+		*joined = bsc__alloc(cap);
+		if (!*joined) {
+			return bsc__fail_nomem(err, "opening a source");
+		}
+		snprintf(*joined, cap, "%.*s:%.*s", BSC__ARG(settings->module), BSC__ARG(settings->cls));
+		whole = bsc__str(*joined);
+	}
+	return bsc_locator_parse(whole, out, err);
+}
+
+static char *make_label(const struct bsc_locator *locator)
+{
+	size_t cap = locator->module.len + locator->name.len + 2;
+	char *label = bsc__alloc(cap);
+	if (label) {
+		snprintf(label, cap, "%.*s%s%.*s", BSC__ARG(locator->module), locator->module.len ? ":" : "",
+		         BSC__ARG(locator->name));
+	}
+	return label;
+}
+
+int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, struct bsc_options *options,
+                    uint64_t scope, struct bsc_source **out, struct bsc_error *err)
+{
+	struct bsc__settings settings;
+	struct bsc_locator locator;
+	char *joined = NULL;
+	*out = NULL;
+
+	struct bsc_source *source = bsc__calloc(1, sizeof(*source));
+	if (!source) {
+		return bsc__fail_nomem(err, "opening a source");
+	}
+	source->executor = executor;
+	source->scope = scope;
+	source->refs = 1;
+
+	int rc = bsc__settings_read(options, &settings, err);
+	if (rc == BSC_OK) {
+		source->validate_full = settings.validate_full;
+		rc = locate(text, &settings, &locator, &joined, err);
+	}
+	if (rc == BSC_OK) {
+		rc = bsc__options_user(options, &source->options, err);
+	}
+	if (rc == BSC_OK && !(source->label = make_label(&locator))) {
+		rc = bsc__fail_nomem(err, "opening a source");
+	}
+	if (rc == BSC_OK) {
+		rc = executor->resolve(executor->state, &locator, &source->cls, err);
+	}
+	if (rc != BSC_OK) {
+		goto out;
+	}
+	struct bsc_source *open = scope ? registry_find(source) : NULL;
+	if (open) {
+		source_release(source);
+		source = open;
+		goto out;
+	}
+	/* No lock is held here, and no thread waits for another's: two binds of one
+	 * source at the same moment each open their own. */
+	rc = executor->open(executor->state, source->cls, source->label, source->options, &source->instance,
+	                    &source->schema, err);
+	if (rc == BSC_OK) {
+		rc = bsc__schema_check(&source->schema, source->label, err);
+	}
+	if (rc == BSC_OK) {
+		registry_add(source);
+	}
+out:
+	bsc__free(joined);
+	if (rc != BSC_OK) {
+		source_release(source);
+		return rc;
+	}
+	bsc_options_free(options);
+	*out = source;
+	return BSC_OK;
+}
+
+const struct ArrowSchema *bsc_source_schema(const struct bsc_source *source)
+{
+	return &source->schema;
+}
+
+const char *bsc_source_label(const struct bsc_source *source)
+{
+	return source->label;
+}
