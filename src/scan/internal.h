@@ -1,0 +1,96 @@
+/* scan: request -> plan -> scan -> cursor. What engines call; the only room
+ * that pulls batches. May include source, base and nanoarrow.
+ *
+ * One batch, on its way through a cursor:
+ *   executor.read_next -> match (names and types, once per schema)
+ *                      -> validate (lengths, buffer and null counts, per batch)
+ *                      -> project (the asked columns, by pointer)
+ *
+ * No locks: plans are immutable once made, a scan's counters are atomic, a
+ * cursor belongs to one thread at a time. */
+#ifndef BSC_SCAN_INTERNAL_H
+#define BSC_SCAN_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "nanoarrow/nanoarrow.h"
+#include "source/source.h"
+
+/* Where a message's subject is: "acme:Orders, partition 3 of 8". */
+struct bsc__place {
+	const char *label;
+	int64_t partition;
+	int64_t n_partitions;
+	int64_t batch; /* from 0, within the partition */
+};
+
+/* ---- match ---- */
+
+/* Finds the asked columns in batches, by name and type (strict). Works once
+ * for a run of batches with one schema. */
+struct bsc__match {
+	const struct ArrowSchema *declared; /* borrowed */
+	const int64_t *columns;             /* borrowed: asked indices into `declared` */
+	int64_t n_columns;
+	struct ArrowSchema seen; /* schema of the last batch, release == NULL before */
+	int64_t *from;           /* asked column -> child of the batch */
+	bool identity;           /* every child, in order */
+};
+
+int bsc__match_init(struct bsc__match *match, const struct ArrowSchema *declared, const int64_t *columns,
+                    int64_t n_columns, struct bsc_error *err) BSC_MUST_CHECK;
+void bsc__match_release(struct bsc__match *match);
+
+/* schema: moved; with release == NULL it is the last one again. On success
+ * match->from and ->identity are those of this schema. */
+int bsc__match_schema(struct bsc__match *match, struct ArrowSchema *schema, const struct bsc__place *place,
+                      struct bsc_error *err) BSC_MUST_CHECK;
+
+/* ---- validate ---- */
+
+/* Checks arrays against the declared types, so that nothing behind the core
+ * reads beyond what an array says of itself. */
+struct bsc__validate {
+	struct ArrowArrayView *views; /* one per asked column */
+	int64_t n_views;
+	bool full; /* every offset and all text, else lengths and counts */
+};
+
+int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *match, bool full,
+                       struct bsc_error *err) BSC_MUST_CHECK;
+void bsc__validate_release(struct bsc__validate *validate);
+
+/* array: borrowed. Looks at the root and at the asked columns only. */
+int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match *match, struct ArrowArray *array,
+                        const struct bsc__place *place, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* ---- project ---- */
+
+/* A struct array of the asked columns, in their order, with the root's offset
+ * moved into them and each as long as the batch. array: moved, on success. out:
+ * out. No buffer is touched; they live until `out` and every child moved out of
+ * it are released. */
+int bsc__project(struct ArrowArray *array, const struct bsc__match *match, struct ArrowArray *out,
+                 struct bsc_error *err) BSC_MUST_CHECK;
+
+/* ---- plan, scan ---- */
+
+struct bsc_plan {
+	struct bsc_source *source;
+	int64_t *columns; /* into the source's schema */
+	int64_t n_columns;
+	struct ArrowSchema schema;
+	void *handle; /* the executor's */
+	int64_t n_partitions;
+	_Atomic int64_t refs;
+};
+
+struct bsc_scan {
+	struct bsc_plan *plan;
+	_Atomic int64_t refs;
+	_Atomic int64_t claimed; /* the next partition to hand out */
+	_Atomic int64_t done;    /* partitions read to their end */
+	_Atomic bool cancelled;
+};
+
+#endif

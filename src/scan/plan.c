@@ -1,0 +1,122 @@
+/* A plan: what a query asks of a source, and the partitions that the class
+ * answered with. */
+#include "scan/internal.h"
+
+/* Copies the request's columns, or all; checks that each exists. */
+static int take_columns(struct bsc_plan *plan, const struct bsc_request *request, struct bsc_error *err)
+{
+	int64_t n_all = plan->source->schema.n_children;
+	bool all = !request || !request->columns;
+	plan->n_columns = all ? n_all : request->n_columns;
+	plan->columns = bsc__calloc((size_t)plan->n_columns, sizeof(*plan->columns));
+	if (!plan->columns) {
+		return bsc__fail_nomem(err, "planning a scan");
+	}
+	for (int64_t i = 0; i < plan->n_columns; i++) {
+		int64_t column = all ? i : request->columns[i];
+		if (column < 0 || column >= n_all) {
+			return bsc__fail(err, BSC_INVALID, "%s has no column number %lld: its schema has %lld", plan->source->label,
+			                 (long long)column, (long long)n_all);
+		}
+		plan->columns[i] = column;
+	}
+	return BSC_OK;
+}
+
+static int make_schema(struct bsc_plan *plan, struct bsc_error *err)
+{
+	const struct ArrowSchema *declared = &plan->source->schema;
+	ArrowSchemaInit(&plan->schema);
+	if (ArrowSchemaSetTypeStruct(&plan->schema, plan->n_columns) != NANOARROW_OK ||
+	    ArrowSchemaSetMetadata(&plan->schema, declared->metadata) != NANOARROW_OK) {
+		return bsc__fail_nomem(err, "planning a scan");
+	}
+	for (int64_t i = 0; i < plan->n_columns; i++) {
+		struct ArrowSchema *child = plan->schema.children[i];
+		ArrowSchemaRelease(child);
+		child->release = NULL;
+		if (ArrowSchemaDeepCopy(declared->children[plan->columns[i]], child) != NANOARROW_OK) {
+			return bsc__fail_nomem(err, "planning a scan");
+		}
+	}
+	return BSC_OK;
+}
+
+/* The class sees names, and only where the query reads less than everything. */
+static int ask(struct bsc_plan *plan, bool all, struct bsc_error *err)
+{
+	const char **names = NULL;
+	struct bsc_hints hints = {NULL, 0};
+	if (!all) {
+		names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
+		if (!names) {
+			return bsc__fail_nomem(err, "planning a scan");
+		}
+		for (int64_t i = 0; i < plan->n_columns; i++) {
+			const char *name = plan->schema.children[i]->name;
+			names[i] = name ? name : "";
+		}
+		hints = (struct bsc_hints){names, plan->n_columns};
+	}
+	const struct bsc_executor *executor = plan->source->executor;
+	int rc = executor->plan(plan->source->instance, &hints, &plan->handle, &plan->n_partitions, err);
+	bsc__free(names);
+	return rc;
+}
+
+int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, struct bsc_plan **out,
+                 struct bsc_error *err)
+{
+	*out = NULL;
+	struct bsc_plan *plan = bsc__calloc(1, sizeof(*plan));
+	if (!plan) {
+		return bsc__fail_nomem(err, "planning a scan");
+	}
+	bsc__source_ref(source);
+	plan->source = source;
+	plan->refs = 1;
+	int rc = take_columns(plan, request, err);
+	if (rc == BSC_OK) {
+		rc = make_schema(plan, err);
+	}
+	if (rc == BSC_OK) {
+		rc = ask(plan, !request || !request->columns, err);
+	}
+	if (rc != BSC_OK) {
+		bsc_plan_free(plan);
+		return rc;
+	}
+	*out = plan;
+	return BSC_OK;
+}
+
+int64_t bsc_plan_partition_count(const struct bsc_plan *plan)
+{
+	return plan->n_partitions;
+}
+
+const struct ArrowSchema *bsc_plan_schema(const struct bsc_plan *plan)
+{
+	return &plan->schema;
+}
+
+void bsc_plan_ref(struct bsc_plan *plan)
+{
+	atomic_fetch_add(&plan->refs, 1);
+}
+
+void bsc_plan_free(struct bsc_plan *plan)
+{
+	if (!plan || atomic_fetch_sub(&plan->refs, 1) != 1) {
+		return;
+	}
+	if (plan->handle) {
+		plan->source->executor->plan_free(plan->handle);
+	}
+	if (plan->schema.release) {
+		ArrowSchemaRelease(&plan->schema);
+	}
+	bsc__free(plan->columns);
+	bsc_source_close(plan->source);
+	bsc__free(plan);
+}

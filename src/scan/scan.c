@@ -1,0 +1,237 @@
+/* Scans and cursors: partitions handed out, batches pulled. */
+#include "scan/internal.h"
+
+#include <time.h>
+
+/* How long a cursor goes without asking the host whether to stop. */
+#define POLL_INTERVAL_NS (20 * 1000 * 1000)
+
+struct bsc_cursor {
+	struct bsc_scan *scan;
+	struct bsc__match match;
+	struct bsc__validate validate;
+	bool ready; /* match and validate are made */
+	bool single; /* one partition, else claims them */
+	bool ended;
+	int64_t partition; /* that `reader` reads, or read last; -1 before */
+	int64_t batch;
+	void *reader;
+	int64_t polled_at_ns;
+	struct bsc_error failure; /* status BSC_OK: none yet */
+};
+
+/* ---- scan ---- */
+
+int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error *err)
+{
+	struct bsc_scan *scan = *out = bsc__calloc(1, sizeof(*scan));
+	if (!scan) {
+		return bsc__fail_nomem(err, "opening a scan");
+	}
+	bsc_plan_ref(plan);
+	scan->plan = plan;
+	scan->refs = 1;
+	return BSC_OK;
+}
+
+double bsc_scan_progress(const struct bsc_scan *scan)
+{
+	int64_t n = scan->plan->n_partitions;
+	return n ? (double)atomic_load(&scan->done) / (double)n : 1.0;
+}
+
+void bsc_scan_cancel(struct bsc_scan *scan)
+{
+	atomic_store(&scan->cancelled, true);
+}
+
+void bsc_scan_ref(struct bsc_scan *scan)
+{
+	atomic_fetch_add(&scan->refs, 1);
+}
+
+void bsc_scan_close(struct bsc_scan *scan)
+{
+	if (scan && atomic_fetch_sub(&scan->refs, 1) == 1) {
+		bsc_plan_free(scan->plan);
+		bsc__free(scan);
+	}
+}
+
+/* ---- cursor ---- */
+
+int bsc_cursor_open(struct bsc_scan *scan, struct bsc_cursor **out, struct bsc_error *err)
+{
+	struct bsc_cursor *cursor = *out = bsc__calloc(1, sizeof(*cursor));
+	if (!cursor) {
+		return bsc__fail_nomem(err, "opening a cursor");
+	}
+	bsc_scan_ref(scan);
+	cursor->scan = scan;
+	cursor->partition = -1;
+	return BSC_OK;
+}
+
+int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct bsc_cursor **out,
+                              struct bsc_error *err)
+{
+	const struct bsc_plan *plan = scan->plan;
+	*out = NULL;
+	if (partition < 0 || partition >= plan->n_partitions) {
+		return bsc__fail(err, BSC_INVALID, "%s has no partition %lld: it planned %lld", plan->source->label,
+		                 (long long)partition, (long long)plan->n_partitions);
+	}
+	int rc = bsc_cursor_open(scan, out, err);
+	if (rc == BSC_OK) {
+		(*out)->single = true;
+		(*out)->partition = partition;
+	}
+	return rc;
+}
+
+int64_t bsc_cursor_partition(const struct bsc_cursor *cursor)
+{
+	return cursor->partition;
+}
+
+static void reader_close(struct bsc_cursor *cursor)
+{
+	if (cursor->reader) {
+		cursor->scan->plan->source->executor->read_close(cursor->reader);
+		cursor->reader = NULL;
+	}
+}
+
+void bsc_cursor_close(struct bsc_cursor *cursor)
+{
+	if (!cursor) {
+		return;
+	}
+	reader_close(cursor);
+	bsc__validate_release(&cursor->validate);
+	bsc__match_release(&cursor->match);
+	bsc_scan_close(cursor->scan);
+	bsc__free(cursor);
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int check_cancel(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct bsc_error *err)
+{
+	bool stop = atomic_load(&cursor->scan->cancelled);
+	if (!stop && poll && poll->interrupted) {
+		int64_t now = now_ns();
+		if (now - cursor->polled_at_ns >= POLL_INTERVAL_NS) {
+			cursor->polled_at_ns = now;
+			stop = poll->interrupted(poll->ctx) != 0;
+		}
+	}
+	if (!stop) {
+		return BSC_OK;
+	}
+	return bsc__fail(err, BSC_CANCELLED, "the scan of %s was cancelled", cursor->scan->plan->source->label);
+}
+
+/* Opens the next partition's reader; none left: cursor->ended. */
+static int claim(struct bsc_cursor *cursor, struct bsc_error *err)
+{
+	struct bsc_plan *plan = cursor->scan->plan;
+	if (!cursor->single) {
+		/* The counter stops at the end, so that a million asking threads can't
+		 * carry it over. */
+		int64_t next = atomic_load(&cursor->scan->claimed);
+		do {
+			if (next >= plan->n_partitions) {
+				cursor->ended = true;
+				return BSC_OK;
+			}
+		} while (!atomic_compare_exchange_weak(&cursor->scan->claimed, &next, next + 1));
+		cursor->partition = next;
+	}
+	cursor->batch = 0;
+	return plan->source->executor->read_open(plan->handle, cursor->partition, &cursor->reader, err);
+}
+
+/* Moves one batch through match, validate, project. array, schema: moved in any
+ * case. out->release == NULL where the batch has no rows. */
+static int take_batch(struct bsc_cursor *cursor, struct ArrowArray *array, struct ArrowSchema *schema,
+                      struct ArrowArray *out, struct bsc_error *err)
+{
+	const struct bsc_plan *plan = cursor->scan->plan;
+	struct bsc__match *match = &cursor->match;
+	struct bsc__place place = {plan->source->label, cursor->partition, plan->n_partitions, cursor->batch};
+	int rc = BSC_OK;
+	if (!cursor->ready) {
+		rc = bsc__match_init(match, &plan->source->schema, plan->columns, plan->n_columns, err);
+		if (rc == BSC_OK) {
+			rc = bsc__validate_init(&cursor->validate, match, plan->source->validate_full, err);
+		}
+		cursor->ready = rc == BSC_OK;
+	}
+	if (rc == BSC_OK) {
+		rc = bsc__match_schema(match, schema, &place, err);
+	}
+	if (rc == BSC_OK) {
+		rc = bsc__validate_batch(&cursor->validate, match, array, &place, err);
+	}
+	if (rc == BSC_OK && array->length > 0) {
+		rc = bsc__project(array, match, out, err);
+	}
+	if (schema->release) {
+		schema->release(schema);
+	}
+	if (array->release) {
+		array->release(array);
+	}
+	return rc;
+}
+
+int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out,
+                    struct bsc_error *err)
+{
+	const struct bsc_executor *executor = cursor->scan->plan->source->executor;
+	*out = (struct ArrowArray){0};
+	struct bsc_error *failure = &cursor->failure;
+	if (failure->status != BSC_OK) {
+		goto out;
+	}
+	int rc = BSC_OK;
+	while (rc == BSC_OK && !cursor->ended && !out->release) {
+		rc = check_cancel(cursor, poll, failure);
+		if (rc == BSC_OK && !cursor->reader) {
+			rc = claim(cursor, failure);
+		}
+		if (rc != BSC_OK || cursor->ended) {
+			break;
+		}
+		struct ArrowArray array = {0};
+		struct ArrowSchema schema = {0};
+		bool ended = false;
+		rc = executor->read_next(cursor->reader, &array, &schema, &ended, failure);
+		if (rc != BSC_OK) {
+			break;
+		}
+		if (array.release) {
+			rc = take_batch(cursor, &array, &schema, out, failure);
+			cursor->batch++;
+		} else if (ended) {
+			reader_close(cursor);
+			atomic_fetch_add(&cursor->scan->done, 1);
+			cursor->ended = cursor->single;
+		}
+	}
+	failure->status = rc;
+	if (rc != BSC_OK) {
+		reader_close(cursor);
+	}
+out:
+	if (failure->status != BSC_OK && err) {
+		*err = *failure;
+	}
+	return failure->status;
+}

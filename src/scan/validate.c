@@ -1,0 +1,248 @@
+/* What a class hands over is checked before an engine reads it: pointers,
+ * lengths, buffer and null counts of each batch always; each offset, dictionary
+ * index and all text with bascule_validation = 'full'. The checks of buffers
+ * against types are nanoarrow's; here is what it takes for granted, and NULLs. */
+#include "scan/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Far beyond any real batch; keeps every product of a length in 64 bits. */
+#define ROWS_MAX ((int64_t)1 << 40)
+
+static int malformed(const struct bsc__place *place, const char *column, struct bsc_error *err, const char *what)
+{
+	return bsc__fail(err, BSC_MALFORMED,
+	                 "%s, partition %lld of %lld, batch %lld: %s%.200s%s. The object that read_partition yielded exports a "
+	                 "broken Arrow array: check the library that made it",
+	                 place->label, (long long)place->partition, (long long)place->n_partitions, (long long)place->batch,
+	                 column ? "column '" : "", column ? column : "", what);
+}
+
+int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *match, bool full, struct bsc_error *err)
+{
+	*validate = (struct bsc__validate){.full = full};
+	validate->views = bsc__calloc((size_t)match->n_columns, sizeof(*validate->views));
+	if (!validate->views) {
+		return bsc__fail_nomem(err, "opening a cursor");
+	}
+	for (int64_t i = 0; i < match->n_columns; i++) {
+		const struct ArrowSchema *column = match->declared->children[match->columns[i]];
+		struct ArrowError reason;
+		if (ArrowArrayViewInitFromSchema(&validate->views[i], column, &reason) != NANOARROW_OK) {
+			return bsc__fail(err, BSC_SOURCE, "column '%.200s' has a type that can't be read: %s",
+			                 column->name ? column->name : "", reason.message);
+		}
+		validate->n_views++;
+	}
+	return BSC_OK;
+}
+
+void bsc__validate_release(struct bsc__validate *validate)
+{
+	for (int64_t i = 0; i < validate->n_views; i++) {
+		ArrowArrayViewReset(&validate->views[i]);
+	}
+	bsc__free(validate->views);
+	*validate = (struct bsc__validate){0};
+}
+
+static bool is_view_type(enum ArrowType type)
+{
+	return type == NANOARROW_TYPE_STRING_VIEW || type == NANOARROW_TYPE_BINARY_VIEW;
+}
+
+/* The pointers and counts that nanoarrow follows unasked. Returns what is wrong,
+ * or NULL. */
+static const char *check_shape(const struct ArrowArrayView *view, struct ArrowArray *array)
+{
+	if (!array || !array->release) {
+		return "was released already";
+	}
+	if (array->length < 0 || array->offset < 0 || array->length > ROWS_MAX || array->offset > ROWS_MAX) {
+		return "has a length or an offset out of range";
+	}
+	if (array->null_count < -1 || array->null_count > array->length) {
+		return "has a null count out of range";
+	}
+	int64_t n_fixed = 0;
+	while (n_fixed < NANOARROW_MAX_FIXED_BUFFERS && view->layout.buffer_type[n_fixed] != NANOARROW_BUFFER_TYPE_NONE) {
+		n_fixed++;
+	}
+	bool views = is_view_type(view->storage_type);
+	if (views ? array->n_buffers < NANOARROW_BINARY_VIEW_FIXED_BUFFERS + 1 || array->n_buffers > INT32_MAX
+	          : array->n_buffers != n_fixed) {
+		return "has a wrong number of buffers";
+	}
+	if (array->n_buffers > 0 && !array->buffers) {
+		return "has no list of buffers";
+	}
+	if (views && array->n_buffers > NANOARROW_BINARY_VIEW_FIXED_BUFFERS + 1 && !array->buffers[array->n_buffers - 1]) {
+		return "has no sizes of its variadic buffers";
+	}
+	/* Producers do leave the count unknown where there is no bitmap: no nulls. */
+	bool has_bitmap = view->layout.buffer_type[0] == NANOARROW_BUFFER_TYPE_VALIDITY;
+	if (array->null_count == -1 && has_bitmap && !array->buffers[0]) {
+		array->null_count = 0;
+	}
+	if (array->n_children != view->n_children || (array->n_children > 0 && !array->children)) {
+		return "has a wrong number of children";
+	}
+	for (int64_t i = 0; i < array->n_children; i++) {
+		const char *what = check_shape(view->children[i], array->children[i]);
+		if (what) {
+			return what;
+		}
+	}
+	if (!array->dictionary != !view->dictionary) {
+		return array->dictionary ? "has a dictionary, but its type has none" : "has no dictionary, but its type has one";
+	}
+	return array->dictionary ? check_shape(view->dictionary, array->dictionary) : NULL;
+}
+
+/* Nulls among rows [from, from + n) of a column, from its bitmap. */
+static int64_t count_nulls(const struct ArrowArray *array, int64_t from, int64_t n)
+{
+	if (array->null_count == 0 || array->n_buffers == 0 || !array->buffers[0]) {
+		return 0;
+	}
+	return n - ArrowBitCountSet(array->buffers[0], array->offset + from, n);
+}
+
+/* The first non-nullable field of `field` that has a null in rows [from,
+ * from + n), or NULL. Looks into structs as long as they have no nulls. */
+static const struct ArrowSchema *find_forbidden_null(const struct ArrowSchema *field, const struct ArrowArray *array,
+                                                     int64_t from, int64_t n)
+{
+	bool may = field->flags & ARROW_FLAG_NULLABLE;
+	bool is_struct = strcmp(field->format, "+s") == 0;
+	if (may && !is_struct) {
+		return NULL;
+	}
+	bool has_bitmap = field->format[0] != 'n' && strncmp(field->format, "+u", 2) != 0 && strcmp(field->format, "+r") != 0;
+	int64_t nulls = field->format[0] == 'n' ? n : has_bitmap ? count_nulls(array, from, n) : 0;
+	if (nulls) {
+		return may ? NULL : field;
+	}
+	for (int64_t i = 0; is_struct && i < field->n_children; i++) {
+		const struct ArrowSchema *found =
+		    find_forbidden_null(field->children[i], array->children[i], array->offset + from, n);
+		if (found) {
+			return found;
+		}
+	}
+	return NULL;
+}
+
+/* ---- text ---- */
+
+/* Length of the valid UTF-8 prefix (RFC 3629: no surrogates, shortest form). */
+static int64_t utf8_valid(const uint8_t *s, int64_t n)
+{
+	int64_t i = 0;
+	while (i < n) {
+		uint8_t c = s[i];
+		if (c < 0x80) {
+			i++;
+			continue;
+		}
+		int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+		uint8_t low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+		uint8_t high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+		if (c < 0xC2 || c > 0xF4 || i + more >= n || s[i + 1] < low || s[i + 1] > high) {
+			return i;
+		}
+		for (int k = 2; k <= more; k++) {
+			if ((s[i + k] & 0xC0) != 0x80) {
+				return i;
+			}
+		}
+		i += more + 1;
+	}
+	return i;
+}
+
+/* True if every string of the column, nested ones too, is UTF-8. Rows behind a
+ * parent's nulls count as well. */
+static bool check_text(const struct ArrowArrayView *view)
+{
+	bool text = view->storage_type == NANOARROW_TYPE_STRING || view->storage_type == NANOARROW_TYPE_LARGE_STRING ||
+	            view->storage_type == NANOARROW_TYPE_STRING_VIEW;
+	for (int64_t i = 0; text && i < view->length; i++) {
+		if (!ArrowArrayViewIsNull(view, i)) {
+			struct ArrowStringView s = ArrowArrayViewGetStringUnsafe(view, i);
+			if (utf8_valid((const uint8_t *)s.data, s.size_bytes) != s.size_bytes) {
+				return false;
+			}
+		}
+	}
+	for (int64_t i = 0; i < view->n_children; i++) {
+		if (!check_text(view->children[i])) {
+			return false;
+		}
+	}
+	return !view->dictionary || check_text(view->dictionary);
+}
+
+/* ---- batches ---- */
+
+static const char *check_root(const struct bsc__match *match, const struct ArrowArray *array)
+{
+	if (array->length < 0 || array->offset < 0 || array->length > ROWS_MAX || array->offset > ROWS_MAX) {
+		return "the batch has a length or an offset out of range";
+	}
+	if (array->n_children != match->seen.n_children || (array->n_children > 0 && !array->children)) {
+		return "the batch has another number of columns than its schema";
+	}
+	if (array->n_buffers != 1 || !array->buffers || array->dictionary) {
+		return "the batch is not laid out as a struct";
+	}
+	if (count_nulls(array, 0, array->length) != 0) {
+		return "the batch has null rows, which a table can't hold";
+	}
+	return NULL;
+}
+
+int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match *match, struct ArrowArray *array,
+                        const struct bsc__place *place, struct bsc_error *err)
+{
+	const char *what = check_root(match, array);
+	if (what) {
+		return malformed(place, NULL, err, what);
+	}
+	for (int64_t i = 0; i < match->n_columns; i++) {
+		const struct ArrowSchema *field = match->declared->children[match->columns[i]];
+		const char *name = field->name ? field->name : "";
+		struct ArrowArray *column = array->children[match->from[i]];
+		struct ArrowArrayView *view = &validate->views[i];
+		struct ArrowError reason;
+		char text[sizeof(reason.message) + 16];
+		what = check_shape(view, column);
+		if (!what && column->length < array->offset + array->length) {
+			what = "is shorter than its batch";
+		}
+		if (!what && (ArrowArrayViewSetArray(view, column, &reason) != NANOARROW_OK ||
+		              (validate->full &&
+		               ArrowArrayViewValidate(view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK))) {
+			snprintf(text, sizeof(text), "can't be read: %s", reason.message);
+			what = text;
+		}
+		if (!what && validate->full && !check_text(view)) {
+			what = "holds text that is not UTF-8";
+		}
+		if (what) {
+			char message[sizeof(text) + 8];
+			snprintf(message, sizeof(message), "' %s", what);
+			return malformed(place, name, err, message);
+		}
+		const struct ArrowSchema *field_with_null = find_forbidden_null(field, column, array->offset, array->length);
+		if (field_with_null) {
+			return bsc__fail(err, BSC_MISMATCH,
+			                 "%s, partition %lld of %lld, batch %lld: column '%.200s' has a null, but infer_schema said that "
+			                 "'%.200s' is not nullable. Yield no nulls, or declare the field nullable",
+			                 place->label, (long long)place->partition, (long long)place->n_partitions,
+			                 (long long)place->batch, name, field_with_null->name ? field_with_null->name : "");
+		}
+	}
+	return BSC_OK;
+}
