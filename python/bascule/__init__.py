@@ -1,0 +1,47 @@
+"""Bascule: one Python class, a table in every engine.
+
+Write a class with ``infer_schema``, ``plan_partitions`` and ``read_partition``
+(:class:`ArrowBatchDataSource`) and read it as a table. ``import bascule`` imports no engine; an
+engine's adapter is the module of its name, as ``bascule.duckdb``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bascule.contract import ArrowBatchDataSource
+from bascule.errors import BasculeError, ContractError, OptionError, SourceNotFoundError
+from bascule.options import Options
+
+if TYPE_CHECKING:
+    import duckdb
+
+__version__ = "0.1.0"
+__all__ = [
+    "ArrowBatchDataSource",
+    "BasculeError",
+    "ContractError",
+    "OptionError",
+    "Options",
+    "SourceNotFoundError",
+    "connect",
+]
+
+
+def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection whose database knows ``python(...)``.
+
+    ``import bascule.duckdb`` and ``duckdb.connect(...)`` in one; the arguments are those of
+    ``duckdb.connect``.
+
+    Raises:
+        BasculeError: no DuckDB of the version that this bascule works with is installed.
+
+    Example:
+        >>> con = connect()
+        >>> con.sql("SELECT count(*) FROM duckdb_functions() WHERE function_name = 'python'").fetchone()
+        (1,)
+    """
+    from bascule import duckdb as adapter
+
+    return adapter.connect(*args, **kwargs)

@@ -1,0 +1,164 @@
+"""The life of one instance: made, asked, read, closed.
+
+Called by the executors (the in-process one from C), which time these calls,
+hold no lock meanwhile and turn what is raised into an error. Everything that
+the contract demands of a class is checked here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from bascule import _locate
+from bascule._locate import a
+from bascule.errors import ContractError, describe
+from bascule.options import Options
+
+_METHODS = ("infer_schema", "plan_partitions", "read_partition")
+_log = logging.getLogger("bascule")
+
+
+# Classes that an executor knows by their address, and how often: it holds no reference itself.
+_classes: dict[int, tuple[type, int]] = {}
+_classes_lock = threading.Lock()
+
+
+def resolve(kind: int, module: str, name: str) -> type:
+    """The class that a locator names, kept until :func:`release`; ``kind`` is ``enum bsc_locator_kind``."""
+    if kind == 0:
+        found = _locate.from_module(module, name)
+    elif kind == 1:
+        found = _locate.from_file(module, name)
+    else:
+        found = _locate.from_entry_point(name)
+    with _classes_lock:
+        _, count = _classes.get(id(found), (found, 0))
+        _classes[id(found)] = (found, count + 1)
+    return found
+
+
+def release(cls: type) -> None:
+    """Ends one :func:`resolve`."""
+    with _classes_lock:
+        found, count = _classes.pop(id(cls))
+        if count > 1:
+            _classes[id(cls)] = (found, count - 1)
+
+
+def shutdown() -> None:
+    """Lets go of every class, at the interpreter's end."""
+    with _classes_lock:
+        _classes.clear()
+
+
+class Instance:
+    """One instance of a user's class, with its options.
+
+    Args:
+        cls: the class.
+        label: ``pkg.mod:Class``, for messages.
+        pairs: the options as given, names and values.
+    """
+
+    def __init__(self, cls: type, label: str, pairs: list[tuple[str, str]]) -> None:
+        self.name = cls.__name__
+        self.label = label
+        self.options = Options(pairs)
+        self.secrets = self.options.secrets()
+        self.object: Any = None
+        self._plan_columns = self._read_columns = False
+        self._cls = cls
+
+    def open(self) -> object:
+        """Makes the instance and asks for its schema, once. Returns what exports it."""
+        self.options = self.options.resolve()
+        self.secrets = sorted({*self.secrets, *self.options.secrets()}, key=len, reverse=True)
+        missing = [m for m in _METHODS if not callable(getattr(self._cls, m, None))]
+        if missing:
+            raise ContractError(
+                f"class {self.name} has no method {', '.join(missing)}: a source has {', '.join(_METHODS)} "
+                "(see bascule.ArrowBatchDataSource)"
+            )
+        if absent := sorted(getattr(self._cls, "__abstractmethods__", ())):
+            raise ContractError(f"class {self.name} is abstract: it does not define {', '.join(absent)}")
+        if (needed := _needed_arguments(self._cls)) is not None:
+            raise ContractError(
+                f"{self.name}.__init__ needs {needed}: a source is made without arguments, it gets options in its methods"
+            )
+        self._plan_columns = _takes_columns(self._cls.plan_partitions)  # type: ignore[attr-defined]
+        self._read_columns = _takes_columns(self._cls.read_partition)  # type: ignore[attr-defined]
+        self.object = self._cls()
+        schema = self.object.infer_schema(self.options)
+        if not hasattr(schema, "__arrow_c_schema__"):
+            raise ContractError(f"{self.name}.infer_schema returned {a(schema)}, expected a pyarrow.Schema")
+        return schema
+
+    def plan(self, columns: tuple[str, ...] | None) -> list[dict[str, Any]]:
+        """The partition specs for a query that reads ``columns`` (None: all)."""
+        more = {"columns": _list(columns)} if self._plan_columns else {}
+        specs = self.object.plan_partitions(self.options, **more)
+        if not isinstance(specs, (list, tuple)):
+            raise ContractError(f"{self.name}.plan_partitions returned {a(specs)}, expected a list of dicts")
+        for i, spec in enumerate(specs):
+            if not isinstance(spec, dict):
+                raise ContractError(
+                    f"{self.name}.plan_partitions returned a list whose item {i} is {a(spec)}, expected a dict"
+                )
+        return list(specs)
+
+    def read(self, spec: dict[str, Any], columns: tuple[str, ...] | None) -> Iterator[object]:
+        """The items that the class yields for one partition."""
+        more = {"columns": _list(columns)} if self._read_columns else {}
+        items = self.object.read_partition(spec, self.options, **more)
+        if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
+            return iter((items,))
+        try:
+            return iter(items)
+        except TypeError:
+            raise ContractError(
+                f"{self.name}.read_partition returned {a(items)}, expected an iterator of record batches (use yield)"
+            ) from None
+
+    def close(self) -> None:
+        """``close()`` of the class, where it has one. What it raises is logged: nobody waits for it."""
+        made, self.object = self.object, None
+        close = getattr(made, "close", None)
+        if made is not None and callable(close):
+            try:
+                close()
+            except BaseException as e:
+                _log.warning("%s", describe(e, f"{self.label}: close", self.secrets))
+
+
+def not_arrow(instance: Instance, item: object) -> ContractError:
+    """The error for an item that exports no Arrow data."""
+    return ContractError(
+        f"{instance.name}.read_partition yielded {a(item)}, expected a record batch or another object that exports Arrow "
+        "(__arrow_c_array__ or __arrow_c_stream__): a pyarrow.RecordBatch or Table, a Polars frame, a nanoarrow array"
+    )
+
+
+def _list(columns: tuple[str, ...] | None) -> list[str] | None:
+    return None if columns is None else list(columns)
+
+
+def _needed_arguments(cls: type) -> str | None:
+    """The parameters without a default of the class's constructor, or None."""
+    try:
+        parameters = inspect.signature(cls).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return ", ".join(needed) or None
+
+
+def _takes_columns(method: Any) -> bool:
+    try:
+        parameter = inspect.signature(method).parameters.get("columns")
+    except (TypeError, ValueError):
+        return False
+    return parameter is not None and parameter.kind is parameter.KEYWORD_ONLY

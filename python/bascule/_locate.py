@@ -1,0 +1,133 @@
+"""Where a class is found: a module, a file, or a short name (entry point)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from bascule.errors import ContractError, SourceNotFoundError
+
+_GROUP = "bascule.sources"
+
+# A file's module as long as the file is unchanged: the same class object again.
+_files: dict[Path, tuple[tuple[int, int], Any]] = {}
+_files_lock = threading.RLock()
+
+
+def from_module(module: str, name: str) -> type:
+    """Class ``name`` (an attribute path) of an importable module. ``__main__`` is the running script or notebook."""
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as e:
+        if e.name is not None and (module == e.name or module.startswith(e.name + ".")):
+            raise SourceNotFoundError(
+                f"there is no module '{module}' on the path of {sys.executable}"
+                f"{_similar_modules(module)}. Install it, or start where it can be imported; a file is named "
+                "'path/to/file.py:Class'"
+            ) from None
+        raise
+    return _attribute(found, name, f"module '{module}'")
+
+
+def from_file(path: str, name: str) -> type:
+    """Class ``name`` of a Python file, loaded again when the file has changed."""
+    file = Path(path).expanduser().resolve()
+    try:
+        stat = file.stat()
+    except OSError as e:
+        raise SourceNotFoundError(
+            f"file '{path}' can't be read: {e.strerror} (looked for {file}). A relative path starts at the working directory"
+        ) from None
+    version = (stat.st_mtime_ns, stat.st_size)
+    with _files_lock:
+        known = _files.get(file)
+        if known is None or known[0] != version:
+            known = _files[file] = (version, _load(file))
+    return _attribute(known[1], name, f"file '{path}'")
+
+
+def from_entry_point(name: str) -> type:
+    """The class that an installed package offers under a short name (entry point group ``bascule.sources``)."""
+    points = importlib.metadata.entry_points(group=_GROUP)
+    named = [p for p in points if p.name == name]
+    if not named:
+        known = sorted({p.name for p in points})
+        hint = f"; did you mean {_quoted(near)}?" if (near := difflib.get_close_matches(name, known)) else ""
+        there = f"installed: {', '.join(known)}" if known else "none is installed"
+        raise SourceNotFoundError(
+            f"no source has the short name '{name}' ({there}){hint}. Or name the class: 'pkg.mod:Class', 'path/to/file.py:Class'"
+        )
+    if len({p.value for p in named}) > 1:
+        offers = ", ".join(f"{p.value} ({p.dist.name if p.dist else '?'})" for p in named)
+        raise SourceNotFoundError(f"several packages offer the short name '{name}': {offers}. Name the class instead")
+    return _checked(named[0].load(), name)
+
+
+def _load(file: Path) -> Any:
+    """Runs a file as a module of its own; modules beside it can be imported meanwhile."""
+    name = f"bascule_file_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise SourceNotFoundError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        raise
+    finally:
+        sys.path.remove(str(file.parent))
+    return module
+
+
+def _attribute(module: Any, name: str, where: str) -> type:
+    found = module
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            near = difflib.get_close_matches(name, _classes(module))
+            raise SourceNotFoundError(
+                f"{where} has no class '{name}'" + (f"; did you mean {_quoted(near)}?" if near else "")
+            ) from None
+    return _checked(found, name)
+
+
+def _checked(found: Any, name: str) -> type:
+    if not isinstance(found, type):
+        raise ContractError(f"'{name}' is {a(found)}, not a class")
+    return found
+
+
+def _classes(module: Any) -> list[str]:
+    return [name for name, value in vars(module).items() if isinstance(value, type)]
+
+
+def _similar_modules(module: str) -> str:
+    near = difflib.get_close_matches(module, [m for m in sys.modules if m.count(".") == module.count(".")], n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _quoted(names: list[str]) -> str:
+    return " or ".join(f"'{n}'" for n in names)
+
+
+def a(value: object) -> str:
+    """What a value is, in words: ``a dict``, ``None``."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -1,0 +1,150 @@
+"""Options: strings by name, as a class sees them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from bascule.errors import OptionError
+
+__all__ = ["Options", "is_secret_name"]
+
+_SECRET_NAME = re.compile(
+    r"passw|pwd|passphrase|token|secret|credential|private|(?:api|access|account|auth|sas|shared|encryption)[_.\-]?key"
+    r"|(?:^|[_.\-])key$|^key",
+    re.IGNORECASE,
+)
+_URL_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://)(?P<info>[^/?#\s]+)@")
+
+
+def is_secret_name(name: str) -> bool:
+    """True if a value by this name is masked in every text that Bascule writes."""
+    return _SECRET_NAME.search(name) is not None
+
+
+class Options(dict[str, str]):
+    """A dict of strings whose look-up ignores case and which keeps the first spelling.
+
+    Spark lower-cases the names of options, so ``options["startDate"]`` must find ``startdate``.
+
+    Args:
+        items: pairs or a mapping. Two names that differ only in case are an error.
+
+    Raises:
+        OptionError: a name is there twice, or an ``@env:`` / ``@file:`` value can't be resolved.
+
+    Example:
+        >>> o = Options({"startDate": "2024-01-01"})
+        >>> o["STARTDATE"], "startdate" in o, list(o)
+        ('2024-01-01', True, ['startDate'])
+    """
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__()
+        self._spelling: dict[str, str] = {}
+        for name, value in items.items() if isinstance(items, Mapping) else items:
+            folded = name.casefold()
+            if folded in self._spelling:
+                first = self._spelling[folded]
+                how = "is given twice" if first == name else f"is given twice, as '{first}' and as '{name}'"
+                raise OptionError(f"option '{first}' {how}: names of options ignore case, give it once")
+            self[name] = value
+
+    def resolve(self) -> Options:
+        """A copy in which each ``@env:NAME`` and ``@file:path`` is replaced by what it stands for.
+
+        A file's text loses its last line break. Done where the class runs, so that a secret need
+        not stand in SQL.
+        """
+        return Options((name, _resolve(name, value)) for name, value in self.items())
+
+    def secrets(self) -> list[str]:
+        """The values to mask, longest first: those of secret-looking names, and user info in URLs."""
+        found = {value for name, value in self.items() if is_secret_name(name)}
+        for value in self.values():
+            for match in _URL_USER_INFO.finditer(value):
+                found.add(match["info"])
+                found.update(match["info"].split(":", 1)[1:])
+        return sorted((value for value in found if value), key=len, reverse=True)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(self._spelling.setdefault(name.casefold(), name), value)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(self._key(name))
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(self._key(name))
+        del self._spelling[name.casefold()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.casefold() in self._spelling
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        return super().get(self._key(name), default)
+
+    def pop(self, name: str, *default: str) -> str:  # type: ignore[override]
+        value = super().pop(self._key(name), *default)
+        self._spelling.pop(name.casefold(), None)
+        return value
+
+    def setdefault(self, name: str, default: str = "") -> str:
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def update(self, *items: Mapping[str, str] | Iterable[tuple[str, str]], **more: str) -> None:  # type: ignore[override]
+        for name, value in dict(*items, **more).items():
+            self[name] = value
+
+    def popitem(self) -> tuple[str, str]:
+        name, value = super().popitem()
+        del self._spelling[name.casefold()]
+        return name, value
+
+    def clear(self) -> None:
+        super().clear()
+        self._spelling.clear()
+
+    def copy(self) -> Options:
+        return Options(self)
+
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()
+
+    def __reduce__(self) -> tuple[type[Options], tuple[list[tuple[str, str]]]]:
+        return Options, (list(self.items()),)
+
+    def __repr__(self) -> str:
+        shown = {name: "***" if is_secret_name(name) else mask_url(value) for name, value in self.items()}
+        return f"Options({shown!r})"
+
+    def _key(self, name: str) -> str:
+        return self._spelling.get(name.casefold(), name)
+
+
+def mask_url(text: str) -> str:
+    """``scheme://user:pw@host`` as ``scheme://***@host``."""
+    return _URL_USER_INFO.sub(r"\g<scheme>***@", text)
+
+
+def _resolve(name: str, value: str) -> str:
+    if value.startswith("@env:"):
+        variable = value.removeprefix("@env:")
+        try:
+            return os.environ[variable]
+        except KeyError:
+            raise OptionError(
+                f"option '{name}' is '{value}', but the environment variable {variable} is not set where the class runs"
+            ) from None
+    if value.startswith("@file:"):
+        path = Path(value.removeprefix("@file:")).expanduser()
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeError) as e:
+            reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
+            raise OptionError(f"option '{name}' is '{value}', but {path} can't be read: {reason}") from None
+        return text.removesuffix("\n").removesuffix("\r")
+    return value
