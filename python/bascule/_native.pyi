@@ -1,0 +1,59 @@
+"""The C core for Python, without any engine (python/bascule/_native/)."""
+
+from collections.abc import Mapping, Sequence
+
+duckdb_version: str
+"""The DuckDB version that the adapter in this build works with."""
+setting_names: tuple[str, ...]
+"""The bridge's settings: options that the core reads itself."""
+
+class Source:
+    """A class by name and its options, open: its schema is known.
+
+    Args:
+        name: ``pkg.mod:Class``, ``path/to/file.py:Class``, a short name, or "" where the options
+            ``python_module`` and ``python_class`` name the class.
+        options: strings by name, bridge settings among them.
+
+    Raises:
+        SourceNotFoundError, OptionError, BasculeError
+    """
+
+    def __new__(cls, name: str, options: Mapping[str, str] | None = None) -> Source: ...
+    @property
+    def label(self) -> str: ...
+    def plan(self, columns: Sequence[str | int] | None = None) -> Plan:
+        """Asks the class for its partitions. ``columns``: names or numbers, in order; None: all."""
+    def __arrow_c_schema__(self) -> object: ...
+
+class Plan:
+    """The partitions for one request."""
+
+    @property
+    def partition_count(self) -> int: ...
+    def scan(self) -> Scan:
+        """One execution; a plan may be executed any number of times."""
+    def __arrow_c_schema__(self) -> object: ...
+
+class Scan:
+    """One execution of a plan."""
+
+    @property
+    def progress(self) -> float:
+        """Partitions read to their end, as a fraction in [0, 1]."""
+    def partition(self, i: int) -> Partition:
+        """Partition ``i``, unread; each stream taken of it reads it anew."""
+    def cancel(self) -> None:
+        """Every read of this scan ends with an error."""
+
+class Partition:
+    """One partition: an Arrow stream of its batches, checked and trimmed to the plan's columns."""
+
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+def register_duckdb(library_path: str) -> None:
+    """Registers the adapter with the DuckDB in ``library_path``, for databases opened from now on."""
+
+def close_gate(timeout_ms: int = 10_000) -> int:
+    """Lets no thread enter Python any more and waits for those inside. How many are left. Runs at exit."""

@@ -1,0 +1,128 @@
+/* The gate, and one kept thread state per foreign thread: making one anew for
+ * each batch costs more than the batch's export. */
+#include "gate.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct gate_stay *inside; /* guarded by lock */
+static _Atomic bool closed;      /* set with lock held, read without */
+
+static pthread_key_t kept_key;
+static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
+
+/* A thread ends that entered once: its thread state goes, if the interpreter is
+ * still there to take it. */
+static void drop_thread_state(void *ptr)
+{
+	struct gate_stay stay = {0};
+	if (!gate_enter_nogil(&stay)) {
+		return;
+	}
+	PyThreadState *state = ptr;
+	PyEval_RestoreThread(state);
+	PyThreadState_Clear(state);
+	PyThreadState_DeleteCurrent();
+	gate_leave(&stay);
+}
+
+static void make_key(void)
+{
+	pthread_key_create(&kept_key, drop_thread_state);
+}
+
+bool gate_is_closed(void)
+{
+	return atomic_load(&closed);
+}
+
+bool gate_enter_nogil(struct gate_stay *stay)
+{
+	*stay = (struct gate_stay){.thread = PyThread_get_thread_ident()};
+	pthread_mutex_lock(&lock);
+	bool open = !atomic_load(&closed);
+	if (open) {
+		stay->next = inside;
+		if (inside) {
+			inside->prev = stay;
+		}
+		inside = stay;
+	}
+	pthread_mutex_unlock(&lock);
+	return open;
+}
+
+bool gate_enter(struct gate_stay *stay)
+{
+	if (!gate_enter_nogil(stay)) {
+		return false;
+	}
+	stay->first = PyGILState_GetThisThreadState() == NULL;
+	stay->gil = PyGILState_Ensure();
+	stay->has_gil = true;
+	if (stay->first) {
+		pthread_once(&kept_once, make_key);
+		stay->first = pthread_setspecific(kept_key, PyThreadState_Get()) == 0;
+	}
+	return true;
+}
+
+void gate_leave(struct gate_stay *stay)
+{
+	pthread_mutex_lock(&lock);
+	if (stay->prev) {
+		stay->prev->next = stay->next;
+	} else {
+		inside = stay->next;
+	}
+	if (stay->next) {
+		stay->next->prev = stay->prev;
+	}
+	pthread_mutex_unlock(&lock);
+	/* Still counted by nobody, the GIL is given back: gate_close holds it when it
+	 * sees the list empty, so this thread has it no more. */
+	if (stay->has_gil && stay->first) {
+		PyEval_SaveThread();
+	} else if (stay->has_gil) {
+		PyGILState_Release(stay->gil);
+	}
+}
+
+/* Counts those inside but the caller, whose own stay, far up its stack, ends only
+ * after this call; on request raises SystemExit in them. */
+static int count_inside(bool interrupt)
+{
+	enum { MOST = 256 };
+	unsigned long threads[MOST];
+	int n = 0;
+	unsigned long self = PyThread_get_thread_ident();
+	pthread_mutex_lock(&lock);
+	for (struct gate_stay *s = inside; s && n < MOST; s = s->next) {
+		if (s->thread != self) {
+			threads[n++] = s->thread;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	for (int i = 0; interrupt && i < n; i++) {
+		PyThreadState_SetAsyncExc(threads[i], PyExc_SystemExit);
+	}
+	return n;
+}
+
+int gate_close(int timeout_ms)
+{
+	const int slice_ms = 10, ask_again_ms = 1000;
+	pthread_mutex_lock(&lock);
+	atomic_store(&closed, true);
+	pthread_mutex_unlock(&lock);
+	int left = count_inside(true);
+	for (int waited_ms = slice_ms; left && waited_ms <= timeout_ms; waited_ms += slice_ms) {
+		Py_BEGIN_ALLOW_THREADS
+		nanosleep(&(struct timespec){0, slice_ms * 1000000L}, NULL);
+		Py_END_ALLOW_THREADS
+		left = count_inside(waited_ms % ask_again_ms == 0);
+	}
+	return left;
+}

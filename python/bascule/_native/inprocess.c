@@ -1,0 +1,679 @@
+/* The in-process executor: bsc_executor over bascule._instance. */
+#include "inprocess.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate.h"
+
+/* What is called of Python, found once; strong references for good. */
+static struct {
+	PyObject *resolve;        /* bascule._instance.resolve */
+	PyObject *release;        /* bascule._instance.release */
+	PyObject *shutdown;       /* bascule._instance.shutdown */
+	PyObject *instance_type;  /* bascule._instance.Instance */
+	PyObject *not_arrow;      /* bascule._instance.not_arrow */
+	PyObject *describe;       /* bascule.errors.describe */
+	PyObject *bascule_error;  /* bascule.errors.BasculeError */
+	PyObject *source_not_found;
+	PyObject *option_error;
+	PyObject *arrow_c_array;  /* interned names */
+	PyObject *arrow_c_stream;
+	PyObject *open, *plan, *read, *close;
+} py;
+
+/* The references into Python of one thing that the core holds, in a list of all
+ * of them: at the interpreter's end they are dropped, whoever still holds the
+ * thing. First member of what follows. */
+struct held {
+	struct held *prev, *next;
+	PyObject *refs[2];
+};
+
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf: nothing is called under it */
+static struct held all_held = {&all_held, &all_held, {NULL, NULL}}; /* prev, next: guarded by held_lock */
+
+struct instance {
+	struct held held; /* bascule._instance.Instance */
+	char *label;
+};
+
+struct plan {
+	struct held held;          /* list of specs; tuple of columns, or None */
+	struct instance *instance; /* outlives the plan */
+};
+
+struct reader {
+	struct held held;  /* the class's iterator */
+	struct plan *plan; /* outlives the reader */
+	int64_t partition;
+	int64_t n_partitions;
+	struct ArrowArrayStream stream; /* of the item in hand, release == NULL: none */
+	bool stream_begun;              /* its schema was handed over */
+};
+
+static void hold(struct held *held)
+{
+	pthread_mutex_lock(&held_lock);
+	held->next = &all_held;
+	held->prev = all_held.prev;
+	held->prev->next = held;
+	all_held.prev = held;
+	pthread_mutex_unlock(&held_lock);
+}
+
+/* With the GIL: what a reference drops may run Python. */
+static void let_go(struct held *held)
+{
+	pthread_mutex_lock(&held_lock);
+	held->prev->next = held->next;
+	held->next->prev = held->prev;
+	pthread_mutex_unlock(&held_lock);
+	Py_CLEAR(held->refs[0]);
+	Py_CLEAR(held->refs[1]);
+}
+
+static PyObject *object_of(const struct instance *instance)
+{
+	return instance->held.refs[0];
+}
+
+/* ---- errors ---- */
+
+static int fail_text(struct bsc_error *err, int status, const char *text)
+{
+	if (err) {
+		size_t n = strlen(text);
+		err->status = status;
+		if (n < sizeof(err->message)) {
+			memcpy(err->message, text, n + 1);
+		} else {
+			/* The end of a traceback says most: keep head and tail. */
+			static const char cut[] = "\n    [...]\n";
+			size_t head = sizeof(err->message) / 4;
+			size_t tail = sizeof(err->message) - head - sizeof(cut);
+			const char *rest = text + n - tail;
+			while (head > 0 && ((unsigned char)text[head] & 0xC0) == 0x80) {
+				head--;
+			}
+			while (((unsigned char)*rest & 0xC0) == 0x80) {
+				rest++;
+			}
+			memcpy(err->message, text, head);
+			memcpy(err->message + head, cut, sizeof(cut) - 1);
+			strcpy(err->message + head + sizeof(cut) - 1, rest);
+		}
+	}
+	return status;
+}
+
+static int fail_shutdown(struct bsc_error *err, const char *label)
+{
+	char text[512];
+	snprintf(text, sizeof(text), "%.400s: the Python interpreter is closing, its sources can't be read any more", label);
+	return fail_text(err, BSC_SHUTDOWN, text);
+}
+
+static int status_of(PyObject *error)
+{
+	if (PyErr_GivenExceptionMatches(error, PyExc_KeyboardInterrupt)) {
+		return BSC_CANCELLED;
+	}
+	if (PyErr_GivenExceptionMatches(error, py.source_not_found)) {
+		return BSC_NOT_FOUND;
+	}
+	if (PyErr_GivenExceptionMatches(error, py.option_error)) {
+		return BSC_INVALID;
+	}
+	return PyErr_GivenExceptionMatches(error, PyExc_MemoryError) ? BSC_NOMEM : BSC_SOURCE;
+}
+
+static PyObject *take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+	return PyErr_GetRaisedException();
+#else
+	PyObject *type, *error, *traceback;
+	PyErr_Fetch(&type, &error, &traceback);
+	PyErr_NormalizeException(&type, &error, &traceback);
+	if (traceback) {
+		PyException_SetTraceback(error, traceback);
+	}
+	Py_XDECREF(type);
+	Py_XDECREF(traceback);
+	return error;
+#endif
+}
+
+/* The exception that is set, as an error; clears it. instance: may be NULL. */
+static int fail_python(struct bsc_error *err, const struct instance *instance, const char *attempt)
+{
+	PyObject *error = take_exception();
+	int status = status_of(error);
+	PyObject *secrets = instance ? PyObject_GetAttrString(object_of(instance), "secrets") : PyList_New(0);
+	PyObject *text = secrets ? PyObject_CallFunction(py.describe, "OsO", error, attempt, secrets) : NULL;
+	const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+	if (gate_is_closed() && PyErr_GivenExceptionMatches(error, PyExc_SystemExit)) {
+		status = fail_shutdown(err, attempt);
+	} else if (utf8) {
+		fail_text(err, status, utf8);
+	} else {
+		PyErr_Clear();
+		char plain[512];
+		snprintf(plain, sizeof(plain), "%.300s raised %.100s (its message can't be shown)", attempt,
+		         Py_TYPE(error)->tp_name);
+		fail_text(err, status, plain);
+	}
+	Py_XDECREF(text);
+	Py_XDECREF(secrets);
+	Py_DECREF(error);
+	return status;
+}
+
+/* ---- source ---- */
+
+static PyObject *unicode(struct bsc_str s)
+{
+	return PyUnicode_DecodeUTF8(s.ptr ? s.ptr : "", (Py_ssize_t)s.len, "replace");
+}
+
+static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
+{
+	(void)state;
+	struct gate_stay stay;
+	char attempt[512];
+	snprintf(attempt, sizeof(attempt), "finding %.*s%s%.*s", (int)(locator->module.len > 200 ? 200 : locator->module.len),
+	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
+	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
+	if (!gate_enter(&stay)) {
+		return fail_shutdown(err, attempt);
+	}
+	PyObject *module = unicode(locator->module), *name = unicode(locator->name);
+	PyObject *cls = module && name ? PyObject_CallFunction(py.resolve, "iOO", (int)locator->kind, module, name) : NULL;
+	int rc = cls ? BSC_OK : fail_python(err, NULL, attempt);
+	Py_XDECREF(module);
+	Py_XDECREF(name);
+	/* bascule._instance keeps the class, until class_release. */
+	*class_out = cls;
+	Py_XDECREF(cls);
+	gate_leave(&stay);
+	return rc;
+}
+
+static void class_release(void *state, void *cls)
+{
+	(void)state;
+	struct gate_stay stay;
+	if (gate_enter(&stay)) {
+		PyObject *done = PyObject_CallFunction(py.release, "O", (PyObject *)cls);
+		if (!done) {
+			PyErr_WriteUnraisable(cls);
+		}
+		Py_XDECREF(done);
+		gate_leave(&stay);
+	}
+}
+
+static PyObject *option_pairs(const struct bsc_options *options)
+{
+	size_t n = bsc_options_count(options);
+	PyObject *pairs = PyList_New((Py_ssize_t)n);
+	for (size_t i = 0; pairs && i < n; i++) {
+		PyObject *name = unicode(bsc_options_name(options, i)), *value = unicode(bsc_options_value(options, i));
+		PyObject *pair = name && value ? PyTuple_Pack(2, name, value) : NULL;
+		Py_XDECREF(name);
+		Py_XDECREF(value);
+		if (pair) {
+			PyList_SET_ITEM(pairs, (Py_ssize_t)i, pair);
+		} else {
+			Py_CLEAR(pairs);
+		}
+	}
+	return pairs;
+}
+
+/* Moves the struct out of a PyCapsule of the Arrow PyCapsule interface. */
+static int capsule_schema(PyObject *capsule, struct ArrowSchema *out)
+{
+	struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
+	if (!schema) {
+		return -1;
+	}
+	if (!schema->release) {
+		PyErr_SetString(PyExc_ValueError, "the exported Arrow schema was released already");
+		return -1;
+	}
+	*out = *schema;
+	schema->release = NULL;
+	return 0;
+}
+
+static int export_schema(PyObject *exporter, struct ArrowSchema *out)
+{
+	PyObject *capsule = PyObject_CallMethod(exporter, "__arrow_c_schema__", NULL);
+	int rc = capsule ? capsule_schema(capsule, out) : -1;
+	Py_XDECREF(capsule);
+	return rc;
+}
+
+static void instance_close(void *ptr);
+
+static int instance_open(void *state, void *cls, const char *label, const struct bsc_options *options,
+                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
+{
+	(void)state;
+	struct gate_stay stay;
+	struct instance *instance = calloc(1, sizeof(*instance));
+	char *copy = strdup(label);
+	if (!instance || !copy || !gate_enter(&stay)) {
+		int rc = instance && copy ? fail_shutdown(err, label) : fail_text(err, BSC_NOMEM, "out of memory");
+		free(instance);
+		free(copy);
+		return rc;
+	}
+	instance->label = copy;
+	hold(&instance->held);
+	char attempt[512];
+	snprintf(attempt, sizeof(attempt), "%.450s: infer_schema", label);
+	int rc = BSC_OK;
+	PyObject *pairs = option_pairs(options), *schema = NULL;
+	PyObject *object = pairs ? PyObject_CallFunction(py.instance_type, "OsO", (PyObject *)cls, label, pairs) : NULL;
+	instance->held.refs[0] = object;
+	if (!object || !(schema = PyObject_CallMethodNoArgs(object, py.open)) || export_schema(schema, schema_out) < 0) {
+		rc = fail_python(err, object ? instance : NULL, attempt);
+	}
+	Py_XDECREF(pairs);
+	Py_XDECREF(schema);
+	if (rc != BSC_OK) {
+		instance_close(instance);
+		instance = NULL;
+	}
+	gate_leave(&stay);
+	*instance_out = instance;
+	return rc;
+}
+
+/* bascule._instance.Instance.close, which logs what the class raises. */
+static void close_object(PyObject *object)
+{
+	PyObject *done = PyObject_CallMethodNoArgs(object, py.close);
+	if (!done) {
+		PyErr_WriteUnraisable(object);
+	}
+	Py_XDECREF(done);
+}
+
+static void instance_close(void *ptr)
+{
+	struct instance *instance = ptr;
+	struct gate_stay stay;
+	if (gate_enter(&stay)) {
+		if (object_of(instance)) {
+			close_object(object_of(instance));
+		}
+		let_go(&instance->held);
+		gate_leave(&stay);
+	}
+	free(instance->label);
+	free(instance);
+}
+
+/* ---- plan ---- */
+
+static PyObject *column_tuple(const struct bsc_hints *hints)
+{
+	if (!hints->columns) {
+		Py_RETURN_NONE;
+	}
+	PyObject *tuple = PyTuple_New((Py_ssize_t)hints->n_columns);
+	for (int64_t i = 0; tuple && i < hints->n_columns; i++) {
+		PyObject *name = PyUnicode_FromString(hints->columns[i]);
+		if (!name) {
+			Py_CLEAR(tuple);
+			break;
+		}
+		PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, name);
+	}
+	return tuple;
+}
+
+static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
+                    struct bsc_error *err)
+{
+	struct instance *instance = ptr;
+	struct gate_stay stay;
+	struct plan *plan = calloc(1, sizeof(*plan));
+	if (!plan || !gate_enter(&stay)) {
+		int rc = plan ? fail_shutdown(err, instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+		free(plan);
+		return rc;
+	}
+	char attempt[512];
+	snprintf(attempt, sizeof(attempt), "%.450s: plan_partitions", instance->label);
+	int rc = BSC_OK;
+	plan->instance = instance;
+	hold(&plan->held);
+	PyObject *columns = plan->held.refs[1] = column_tuple(hints);
+	PyObject *specs = columns ? PyObject_CallMethodObjArgs(object_of(instance), py.plan, columns, NULL) : NULL;
+	plan->held.refs[0] = specs;
+	if (specs) {
+		*n_partitions_out = PyList_GET_SIZE(specs);
+	} else {
+		rc = fail_python(err, instance, attempt);
+		let_go(&plan->held);
+		free(plan);
+		plan = NULL;
+	}
+	gate_leave(&stay);
+	*plan_out = plan;
+	return rc;
+}
+
+static void plan_free(void *ptr)
+{
+	struct plan *plan = ptr;
+	struct gate_stay stay;
+	if (gate_enter(&stay)) {
+		let_go(&plan->held);
+		gate_leave(&stay);
+	}
+	free(plan);
+}
+
+/* ---- reader ---- */
+
+static int fail_read(struct bsc_error *err, const struct reader *reader)
+{
+	char attempt[600];
+	const struct plan *plan = reader->plan;
+	snprintf(attempt, sizeof(attempt), "%.450s: read_partition, partition %lld of %lld", plan->instance->label,
+	         (long long)reader->partition, (long long)reader->n_partitions);
+	return fail_python(err, plan->instance, attempt);
+}
+
+static void read_close(void *ptr);
+
+static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
+{
+	struct plan *plan = ptr;
+	struct gate_stay stay;
+	struct reader *reader = calloc(1, sizeof(*reader));
+	if (!reader || !gate_enter(&stay)) {
+		int rc = reader ? fail_shutdown(err, plan->instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+		free(reader);
+		return rc;
+	}
+	reader->plan = plan;
+	reader->partition = partition;
+	reader->n_partitions = PyList_GET_SIZE(plan->held.refs[0]);
+	hold(&reader->held);
+	int rc = BSC_OK;
+	PyObject *spec = PyList_GET_ITEM(plan->held.refs[0], (Py_ssize_t)partition);
+	reader->held.refs[0] =
+	    PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held.refs[1], NULL);
+	if (!reader->held.refs[0]) {
+		rc = fail_read(err, reader);
+		read_close(reader);
+		reader = NULL;
+	}
+	gate_leave(&stay);
+	*reader_out = reader;
+	return rc;
+}
+
+/* One item by __arrow_c_array__. 1: exported, 0: it has no such method, -1: an
+ * exception is set. */
+static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema)
+{
+	PyObject *method = PyObject_GetAttr(item, py.arrow_c_array);
+	if (!method) {
+		if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+			return -1;
+		}
+		PyErr_Clear();
+		return 0;
+	}
+	PyObject *pair = PyObject_CallNoArgs(method);
+	Py_DECREF(method);
+	if (!pair) {
+		return -1;
+	}
+	int rc = -1;
+	if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+		PyErr_Format(PyExc_TypeError, "__arrow_c_array__ of %s returned no pair of capsules", Py_TYPE(item)->tp_name);
+	} else {
+		struct ArrowArray *exported = PyCapsule_GetPointer(PyTuple_GET_ITEM(pair, 1), "arrow_array");
+		if (exported && !exported->release) {
+			PyErr_SetString(PyExc_ValueError, "the exported Arrow array was released already");
+		} else if (exported && capsule_schema(PyTuple_GET_ITEM(pair, 0), schema) == 0) {
+			*array = *exported;
+			exported->release = NULL;
+			rc = 1;
+		}
+	}
+	Py_DECREF(pair);
+	return rc;
+}
+
+/* The same for __arrow_c_stream__. */
+static int export_stream(PyObject *item, struct ArrowArrayStream *stream)
+{
+	PyObject *method = PyObject_GetAttr(item, py.arrow_c_stream);
+	if (!method) {
+		if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+			return -1;
+		}
+		PyErr_Clear();
+		return 0;
+	}
+	PyObject *capsule = PyObject_CallNoArgs(method);
+	Py_DECREF(method);
+	struct ArrowArrayStream *exported = capsule ? PyCapsule_GetPointer(capsule, "arrow_array_stream") : NULL;
+	int rc = -1;
+	if (exported && !exported->release) {
+		PyErr_SetString(PyExc_ValueError, "the exported Arrow stream was released already");
+	} else if (exported) {
+		*stream = *exported;
+		exported->release = NULL;
+		rc = 1;
+	}
+	Py_XDECREF(capsule);
+	return rc;
+}
+
+/* Pulls one item of the class: an array, or a stream that is then in hand, or
+ * the end (*ended). */
+static int next_item(struct reader *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
+                     struct bsc_error *err)
+{
+	struct gate_stay stay;
+	if (!gate_enter(&stay)) {
+		return fail_shutdown(err, reader->plan->instance->label);
+	}
+	int rc = BSC_OK;
+	PyObject *item = PyIter_Next(reader->held.refs[0]);
+	if (!item) {
+		*ended = !PyErr_Occurred();
+		rc = *ended ? BSC_OK : fail_read(err, reader);
+	} else {
+		int done = export_array(item, array, schema);
+		if (done == 0) {
+			done = export_stream(item, &reader->stream);
+			reader->stream_begun = false;
+		}
+		if (done == 0) {
+			PyObject *error = PyObject_CallFunctionObjArgs(py.not_arrow, object_of(reader->plan->instance), item, NULL);
+			if (error) {
+				PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+				Py_DECREF(error);
+			}
+			done = -1;
+		}
+		rc = done < 0 ? fail_read(err, reader) : BSC_OK;
+		Py_DECREF(item);
+	}
+	gate_leave(&stay);
+	return rc;
+}
+
+/* The next array of the stream in hand; its end leaves array->release NULL. The
+ * stream takes the GIL itself, if it needs it. */
+static int next_of_stream(struct reader *reader, struct ArrowArray *array, struct ArrowSchema *schema,
+                          struct bsc_error *err)
+{
+	struct ArrowArrayStream *stream = &reader->stream;
+	struct gate_stay stay;
+	if (!gate_enter_nogil(&stay)) {
+		return fail_shutdown(err, reader->plan->instance->label);
+	}
+	const char *what = NULL;
+	int code = 0;
+	if (!reader->stream_begun) {
+		code = stream->get_schema(stream, schema);
+		what = code ? "get_schema" : NULL;
+		reader->stream_begun = true;
+	}
+	if (!what) {
+		code = stream->get_next(stream, array);
+		what = code ? "get_next" : NULL;
+	}
+	int rc = BSC_OK;
+	if (what) {
+		const char *said = stream->get_last_error(stream);
+		char text[4096];
+		snprintf(text, sizeof(text), "%.450s: read_partition, partition %lld: the Arrow stream that it yielded failed in %s: %.3000s",
+		         reader->plan->instance->label, (long long)reader->partition, what, said ? said : strerror(code));
+		rc = fail_text(err, BSC_SOURCE, text);
+		*array = (struct ArrowArray){0};
+	}
+	if (rc != BSC_OK || !array->release) {
+		stream->release(stream);
+		stream->release = NULL;
+		if (schema->release) {
+			schema->release(schema);
+			schema->release = NULL;
+		}
+	}
+	gate_leave(&stay);
+	return rc;
+}
+
+static int read_next(void *ptr, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
+                     struct bsc_error *err)
+{
+	struct reader *reader = ptr;
+	int rc = BSC_OK;
+	if (!reader->stream.release) {
+		rc = next_item(reader, array, schema, ended, err);
+	}
+	if (rc == BSC_OK && reader->stream.release) {
+		rc = next_of_stream(reader, array, schema, err);
+	}
+	return rc;
+}
+
+/* Ends a generator that was not read to its end, so that its `finally` runs. */
+static void close_items(PyObject *items)
+{
+	PyObject *method = PyObject_GetAttr(items, py.close);
+	PyObject *done = method ? PyObject_CallNoArgs(method) : NULL;
+	if (!done && method) {
+		PyErr_WriteUnraisable(items);
+	}
+	PyErr_Clear();
+	Py_XDECREF(done);
+	Py_XDECREF(method);
+}
+
+static void read_close(void *ptr)
+{
+	struct reader *reader = ptr;
+	struct gate_stay stay;
+	if (gate_enter(&stay)) {
+		if (reader->stream.release) {
+			reader->stream.release(&reader->stream);
+		}
+		if (reader->held.refs[0]) {
+			close_items(reader->held.refs[0]);
+		}
+		let_go(&reader->held);
+		gate_leave(&stay);
+	}
+	free(reader);
+}
+
+/* ---- the executor ---- */
+
+static int import(const char *module, const char *name, PyObject **out)
+{
+	PyObject *m = PyImport_ImportModule(module);
+	*out = m ? PyObject_GetAttrString(m, name) : NULL;
+	Py_XDECREF(m);
+	return *out ? 0 : -1;
+}
+
+static int intern(const char *name, PyObject **out)
+{
+	*out = PyUnicode_InternFromString(name);
+	return *out ? 0 : -1;
+}
+
+const struct bsc_executor *inprocess_executor(void)
+{
+	static const struct bsc_executor executor = {
+	    .name = "inprocess",
+	    .resolve = resolve,
+	    .class_release = class_release,
+	    .open = instance_open,
+	    .close = instance_close,
+	    .plan = plan_new,
+	    .plan_free = plan_free,
+	    .read_open = read_open,
+	    .read_next = read_next,
+	    .read_close = read_close,
+	};
+	if (py.close) {
+		return &executor;
+	}
+	/* `close` last: it says that all are there. */
+	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
+	    import("bascule._instance", "release", &py.release) < 0 ||
+	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
+	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||
+	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 ||
+	    import("bascule.errors", "describe", &py.describe) < 0 ||
+	    import("bascule.errors", "BasculeError", &py.bascule_error) < 0 ||
+	    import("bascule.errors", "SourceNotFoundError", &py.source_not_found) < 0 ||
+	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
+	    intern("__arrow_c_array__", &py.arrow_c_array) < 0 || intern("__arrow_c_stream__", &py.arrow_c_stream) < 0 ||
+	    intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 ||
+	    intern("close", &py.close) < 0) {
+		return NULL;
+	}
+	return &executor;
+}
+
+void inprocess_shutdown(void)
+{
+	if (!py.close) {
+		return;
+	}
+	/* Last made, first closed: readers and plans before their instances. Nothing
+	 * is added meanwhile, the gate is closed. */
+	while (all_held.prev != &all_held) {
+		struct held *held = all_held.prev;
+		PyObject *first = held->refs[0];
+		if (first && Py_TYPE(first) == (PyTypeObject *)py.instance_type) {
+			close_object(first);
+		}
+		let_go(held);
+		held->prev = held->next = held; /* its owner lets go of nothing */
+	}
+	PyObject *done = PyObject_CallNoArgs(py.shutdown);
+	if (!done) {
+		PyErr_WriteUnraisable(py.shutdown);
+	}
+	Py_XDECREF(done);
+}

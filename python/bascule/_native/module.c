@@ -1,0 +1,643 @@
+/* bascule._native: the core for Python, without any engine.
+ *
+ *   source = Source("pkg.mod:Class", {"region": "eu"})
+ *   plan = source.plan(["a", "b"])
+ *   scan = plan.scan()
+ *   pyarrow.RecordBatchReader.from_stream(scan.partition(0))
+ *
+ * and what the engine adapters in Python need: register_duckdb, close_gate. The
+ * stubs with the docstrings are in _native.pyi. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "bascule.h"
+#include "duckdb_adapter.h"
+#include "gate.h"
+#include "inprocess.h"
+
+struct module_state {
+	PyObject *error, *option_error, *not_found; /* of bascule.errors */
+	PyTypeObject *source_type, *plan_type, *scan_type, *partition_type;
+};
+
+static struct module_state *state_of(PyTypeObject *type)
+{
+	return PyType_GetModuleState(type);
+}
+
+/* ---- errors ---- */
+
+static PyObject *raise(const struct module_state *state, const struct bsc_error *err)
+{
+	PyObject *type = err->status == BSC_NOMEM       ? PyExc_MemoryError
+	                 : err->status == BSC_INVALID   ? state->option_error
+	                 : err->status == BSC_NOT_FOUND ? state->not_found
+	                                                : state->error;
+	PyObject *text = PyUnicode_DecodeUTF8(err->message, (Py_ssize_t)strlen(err->message), "replace");
+	if (text) {
+		PyErr_SetObject(type, text);
+		Py_DECREF(text);
+	}
+	return NULL;
+}
+
+/* ---- schemas ---- */
+
+static void schema_capsule_free(PyObject *capsule)
+{
+	struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
+	if (schema->release) {
+		schema->release(schema);
+	}
+	PyMem_Free(schema);
+}
+
+static PyObject *schema_capsule(const struct module_state *state, const struct ArrowSchema *schema)
+{
+	struct ArrowSchema *copy = PyMem_Calloc(1, sizeof(*copy));
+	if (!copy) {
+		return PyErr_NoMemory();
+	}
+	struct bsc_error err;
+	if (bsc_schema_copy(schema, copy, &err) != BSC_OK) {
+		PyMem_Free(copy);
+		return raise(state, &err);
+	}
+	PyObject *capsule = PyCapsule_New(copy, "arrow_schema", schema_capsule_free);
+	if (!capsule) {
+		copy->release(copy);
+		PyMem_Free(copy);
+	}
+	return capsule;
+}
+
+/* ---- a partition as an ArrowArrayStream ---- */
+
+struct partition_stream {
+	struct bsc_cursor *cursor;
+	struct bsc_plan *plan;
+	struct bsc_error error;
+};
+
+static int errno_of(int status)
+{
+	switch (status) {
+	case BSC_OK:
+		return 0;
+	case BSC_NOMEM:
+		return ENOMEM;
+	case BSC_INVALID:
+		return EINVAL;
+	case BSC_CANCELLED:
+		return ECANCELED;
+	default:
+		return EIO;
+	}
+}
+
+static int stream_get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+{
+	struct partition_stream *self = stream->private_data;
+	return errno_of(bsc_schema_copy(bsc_plan_schema(self->plan), out, &self->error));
+}
+
+static int stream_get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+	struct partition_stream *self = stream->private_data;
+	return errno_of(bsc_cursor_next(self->cursor, NULL, out, &self->error));
+}
+
+static const char *stream_get_last_error(struct ArrowArrayStream *stream)
+{
+	struct partition_stream *self = stream->private_data;
+	return self->error.status == BSC_OK ? NULL : self->error.message;
+}
+
+static void stream_release(struct ArrowArrayStream *stream)
+{
+	struct partition_stream *self = stream->private_data;
+	bsc_cursor_close(self->cursor);
+	bsc_plan_free(self->plan);
+	PyMem_RawFree(self);
+	stream->release = NULL;
+}
+
+static void stream_capsule_free(PyObject *capsule)
+{
+	struct ArrowArrayStream *stream = PyCapsule_GetPointer(capsule, "arrow_array_stream");
+	if (stream->release) {
+		stream->release(stream);
+	}
+	PyMem_Free(stream);
+}
+
+/* ---- objects ---- */
+
+struct source_object {
+	PyObject_HEAD
+	struct bsc_source *source;
+};
+
+struct plan_object {
+	PyObject_HEAD
+	struct bsc_plan *plan;
+};
+
+struct scan_object {
+	PyObject_HEAD
+	struct bsc_plan *plan;
+	struct bsc_scan *scan;
+};
+
+struct partition_object {
+	PyObject_HEAD
+	struct bsc_plan *plan;
+	struct bsc_scan *scan;
+	int64_t partition;
+};
+
+/* Frees the object; heap types are referenced by their instances. */
+static void object_free(PyObject *self)
+{
+	PyTypeObject *type = Py_TYPE(self);
+	type->tp_free(self);
+	Py_DECREF(type);
+}
+
+/* ---- Partition ---- */
+
+static void partition_dealloc(struct partition_object *self)
+{
+	bsc_scan_close(self->scan);
+	bsc_plan_free(self->plan);
+	object_free((PyObject *)self);
+}
+
+static PyObject *partition_schema(struct partition_object *self, PyObject *Py_UNUSED(args))
+{
+	return schema_capsule(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
+}
+
+static PyObject *partition_stream(struct partition_object *self, PyObject *args, PyObject *kwargs)
+{
+	/* A requested schema is a wish that the consumer must check anyway. */
+	static char *names[] = {"requested_schema", NULL};
+	PyObject *requested = NULL;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_c_stream__", names, &requested)) {
+		return NULL;
+	}
+	struct partition_stream *private = PyMem_RawCalloc(1, sizeof(*private));
+	struct ArrowArrayStream *stream = PyMem_Calloc(1, sizeof(*stream));
+	if (!private || !stream) {
+		PyMem_RawFree(private);
+		PyMem_Free(stream);
+		return PyErr_NoMemory();
+	}
+	struct bsc_error err;
+	if (bsc_cursor_open_partition(self->scan, self->partition, &private->cursor, &err) != BSC_OK) {
+		PyMem_RawFree(private);
+		PyMem_Free(stream);
+		return raise(state_of(Py_TYPE(self)), &err);
+	}
+	bsc_plan_ref(self->plan);
+	private->plan = self->plan;
+	*stream = (struct ArrowArrayStream){stream_get_schema, stream_get_next, stream_get_last_error, stream_release,
+	                                    private};
+	PyObject *capsule = PyCapsule_New(stream, "arrow_array_stream", stream_capsule_free);
+	if (!capsule) {
+		stream_release(stream);
+		PyMem_Free(stream);
+	}
+	return capsule;
+}
+
+static PyMethodDef partition_methods[] = {
+    {"__arrow_c_schema__", (PyCFunction)partition_schema, METH_NOARGS, NULL},
+    {"__arrow_c_stream__", (PyCFunction)(void (*)(void))partition_stream, METH_VARARGS | METH_KEYWORDS, NULL},
+    {0}};
+
+static PyType_Slot partition_slots[] = {
+    {Py_tp_dealloc, partition_dealloc}, {Py_tp_methods, partition_methods}, {0, NULL}};
+
+static PyType_Spec partition_spec = {"bascule._native.Partition", sizeof(struct partition_object), 0,
+                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, partition_slots};
+
+/* ---- Scan ---- */
+
+static void scan_dealloc(struct scan_object *self)
+{
+	bsc_scan_close(self->scan);
+	bsc_plan_free(self->plan);
+	object_free((PyObject *)self);
+}
+
+static PyObject *scan_partition(struct scan_object *self, PyObject *arg)
+{
+	struct module_state *state = state_of(Py_TYPE(self));
+	long long partition = PyLong_AsLongLong(arg);
+	if (partition == -1 && PyErr_Occurred()) {
+		return NULL;
+	}
+	int64_t n = bsc_plan_partition_count(self->plan);
+	if (partition < 0 || partition >= n) {
+		return PyErr_Format(PyExc_IndexError, "partition %lld: the plan has %lld", partition, (long long)n);
+	}
+	struct partition_object *made = PyObject_New(struct partition_object, state->partition_type);
+	if (made) {
+		bsc_plan_ref(self->plan);
+		bsc_scan_ref(self->scan);
+		made->plan = self->plan;
+		made->scan = self->scan;
+		made->partition = partition;
+	}
+	return (PyObject *)made;
+}
+
+static PyObject *scan_cancel(struct scan_object *self, PyObject *Py_UNUSED(args))
+{
+	bsc_scan_cancel(self->scan);
+	Py_RETURN_NONE;
+}
+
+static PyObject *scan_progress(struct scan_object *self, void *Py_UNUSED(closure))
+{
+	return PyFloat_FromDouble(bsc_scan_progress(self->scan));
+}
+
+static PyMethodDef scan_methods[] = {{"partition", (PyCFunction)scan_partition, METH_O, NULL},
+                                     {"cancel", (PyCFunction)scan_cancel, METH_NOARGS, NULL},
+                                     {0}};
+
+static PyGetSetDef scan_getset[] = {{"progress", (getter)scan_progress, NULL, NULL, NULL}, {0}};
+
+static PyType_Slot scan_slots[] = {
+    {Py_tp_dealloc, scan_dealloc}, {Py_tp_methods, scan_methods}, {Py_tp_getset, scan_getset}, {0, NULL}};
+
+static PyType_Spec scan_spec = {"bascule._native.Scan", sizeof(struct scan_object), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, scan_slots};
+
+/* ---- Plan ---- */
+
+static void plan_dealloc(struct plan_object *self)
+{
+	bsc_plan_free(self->plan);
+	object_free((PyObject *)self);
+}
+
+static PyObject *plan_scan(struct plan_object *self, PyObject *Py_UNUSED(args))
+{
+	struct module_state *state = state_of(Py_TYPE(self));
+	struct bsc_scan *scan;
+	struct bsc_error err;
+	if (bsc_scan_open(self->plan, &scan, &err) != BSC_OK) {
+		return raise(state, &err);
+	}
+	struct scan_object *made = PyObject_New(struct scan_object, state->scan_type);
+	if (!made) {
+		bsc_scan_close(scan);
+		return NULL;
+	}
+	bsc_plan_ref(self->plan);
+	made->plan = self->plan;
+	made->scan = scan;
+	return (PyObject *)made;
+}
+
+static PyObject *plan_schema(struct plan_object *self, PyObject *Py_UNUSED(args))
+{
+	return schema_capsule(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
+}
+
+static PyObject *plan_partition_count(struct plan_object *self, void *Py_UNUSED(closure))
+{
+	return PyLong_FromLongLong(bsc_plan_partition_count(self->plan));
+}
+
+static PyMethodDef plan_methods[] = {{"scan", (PyCFunction)plan_scan, METH_NOARGS, NULL},
+                                     {"__arrow_c_schema__", (PyCFunction)plan_schema, METH_NOARGS, NULL},
+                                     {0}};
+
+static PyGetSetDef plan_getset[] = {{"partition_count", (getter)plan_partition_count, NULL, NULL, NULL}, {0}};
+
+static PyType_Slot plan_slots[] = {
+    {Py_tp_dealloc, plan_dealloc}, {Py_tp_methods, plan_methods}, {Py_tp_getset, plan_getset}, {0, NULL}};
+
+static PyType_Spec plan_spec = {"bascule._native.Plan", sizeof(struct plan_object), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, plan_slots};
+
+/* ---- Source ---- */
+
+/* The items of a mapping of strings, as options. */
+static struct bsc_options *options_from(const struct module_state *state, PyObject *mapping)
+{
+	struct bsc_options *options = NULL;
+	struct bsc_error err;
+	if (bsc_options_new(&options, &err) != BSC_OK) {
+		raise(state, &err);
+		return NULL;
+	}
+	PyObject *items = mapping && mapping != Py_None ? PyMapping_Items(mapping) : PyList_New(0);
+	bool good = items != NULL;
+	for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(items); i++) {
+		struct bsc_str name, value;
+		Py_ssize_t name_len, value_len;
+		if (!PyArg_ParseTuple(PyList_GET_ITEM(items, i), "s#s#;options are strings by name", &name.ptr, &name_len,
+		                      &value.ptr, &value_len)) {
+			good = false;
+			break;
+		}
+		name.len = (size_t)name_len;
+		value.len = (size_t)value_len;
+		if (bsc_options_add(options, name, value, &err) != BSC_OK) {
+			raise(state, &err);
+			good = false;
+		}
+	}
+	Py_XDECREF(items);
+	if (!good) {
+		bsc_options_free(options);
+		return NULL;
+	}
+	return options;
+}
+
+static PyObject *source_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"name", "options", NULL};
+	struct module_state *state = state_of(type);
+	const char *text;
+	Py_ssize_t len;
+	PyObject *mapping = NULL;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#|O:Source", names, &text, &len, &mapping)) {
+		return NULL;
+	}
+	const struct bsc_executor *executor = inprocess_executor();
+	struct bsc_options *options = executor ? options_from(state, mapping) : NULL;
+	if (!options) {
+		return NULL;
+	}
+	struct source_object *self = (struct source_object *)type->tp_alloc(type, 0);
+	if (!self) {
+		bsc_options_free(options);
+		return NULL;
+	}
+	struct bsc_error err;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, &self->source, &err);
+	Py_END_ALLOW_THREADS
+	if (rc != BSC_OK) {
+		bsc_options_free(options);
+		Py_DECREF(self);
+		return raise(state, &err);
+	}
+	return (PyObject *)self;
+}
+
+static void source_dealloc(struct source_object *self)
+{
+	bsc_source_close(self->source);
+	object_free((PyObject *)self);
+}
+
+static PyObject *source_schema(struct source_object *self, PyObject *Py_UNUSED(args))
+{
+	return schema_capsule(state_of(Py_TYPE(self)), bsc_source_schema(self->source));
+}
+
+static PyObject *source_label(struct source_object *self, void *Py_UNUSED(closure))
+{
+	return PyUnicode_FromString(bsc_source_label(self->source));
+}
+
+/* A column by name (the first of that name) or by number. -1: exception set. */
+static int64_t column_index(struct source_object *self, PyObject *column)
+{
+	if (PyLong_Check(column)) {
+		return PyLong_AsLongLong(column);
+	}
+	const char *name = PyUnicode_AsUTF8(column);
+	if (!name) {
+		return -1;
+	}
+	const struct ArrowSchema *schema = bsc_source_schema(self->source);
+	for (int64_t i = 0; i < schema->n_children; i++) {
+		if (schema->children[i]->name && strcmp(schema->children[i]->name, name) == 0) {
+			return i;
+		}
+	}
+	PyErr_Format(PyExc_KeyError, "%s has no column '%s'", bsc_source_label(self->source), name);
+	return -1;
+}
+
+static PyObject *source_plan(struct source_object *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"columns", NULL};
+	struct module_state *state = state_of(Py_TYPE(self));
+	PyObject *columns = Py_None;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:plan", names, &columns)) {
+		return NULL;
+	}
+	int64_t *indices = NULL;
+	Py_ssize_t n = 0;
+	if (columns != Py_None) {
+		PyObject *list = PySequence_Fast(columns, "columns is a list of names or numbers");
+		if (!list) {
+			return NULL;
+		}
+		n = PySequence_Fast_GET_SIZE(list);
+		indices = PyMem_Calloc((size_t)n + 1, sizeof(*indices));
+		for (Py_ssize_t i = 0; indices && i < n; i++) {
+			indices[i] = column_index(self, PySequence_Fast_GET_ITEM(list, i));
+			if (indices[i] == -1 && PyErr_Occurred()) {
+				PyMem_Free(indices);
+				Py_DECREF(list);
+				return NULL;
+			}
+		}
+		Py_DECREF(list);
+		if (!indices) {
+			return PyErr_NoMemory();
+		}
+	}
+	struct plan_object *made = PyObject_New(struct plan_object, state->plan_type);
+	if (!made) {
+		PyMem_Free(indices);
+		return NULL;
+	}
+	made->plan = NULL;
+	struct bsc_request request = {indices, n};
+	struct bsc_error err;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_plan_new(self->source, &request, &made->plan, &err);
+	Py_END_ALLOW_THREADS
+	PyMem_Free(indices);
+	if (rc != BSC_OK) {
+		Py_DECREF(made);
+		return raise(state, &err);
+	}
+	return (PyObject *)made;
+}
+
+static PyMethodDef source_methods[] = {
+    {"plan", (PyCFunction)(void (*)(void))source_plan, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"__arrow_c_schema__", (PyCFunction)source_schema, METH_NOARGS, NULL},
+    {0}};
+
+static PyGetSetDef source_getset[] = {{"label", (getter)source_label, NULL, NULL, NULL}, {0}};
+
+static PyType_Slot source_slots[] = {{Py_tp_new, source_new},
+                                     {Py_tp_dealloc, source_dealloc},
+                                     {Py_tp_methods, source_methods},
+                                     {Py_tp_getset, source_getset},
+                                     {0, NULL}};
+
+static PyType_Spec source_spec = {"bascule._native.Source", sizeof(struct source_object), 0, Py_TPFLAGS_DEFAULT,
+                                  source_slots};
+
+/* ---- module ---- */
+
+static PyObject *py_register_duckdb(PyObject *module, PyObject *args)
+{
+	const char *path;
+	if (!PyArg_ParseTuple(args, "s:register_duckdb", &path)) {
+		return NULL;
+	}
+	const struct bsc_executor *executor = inprocess_executor();
+	struct bsc_error err;
+	if (!executor) {
+		return NULL;
+	}
+	if (duckdb_adapter_register(path, executor, &err) != BSC_OK) {
+		return raise(PyModule_GetState(module), &err);
+	}
+	Py_RETURN_NONE;
+}
+
+/* How long the end of the interpreter waits for threads that read a source. */
+#define EXIT_TIMEOUT_MS 10000
+
+static PyObject *py_close_gate(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	int timeout_ms = EXIT_TIMEOUT_MS;
+	if (!PyArg_ParseTuple(args, "|i:close_gate", &timeout_ms)) {
+		return NULL;
+	}
+	int left = gate_close(timeout_ms);
+	if (left) {
+		PySys_WriteStderr("bascule: %d thread(s) still read a source at exit, and did not stop within %d ms\n", left,
+		                  timeout_ms);
+	} else {
+		inprocess_shutdown();
+	}
+	return PyLong_FromLong(left);
+}
+
+static PyMethodDef module_methods[] = {{"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
+                                       {"close_gate", py_close_gate, METH_VARARGS, NULL},
+                                       {0}};
+
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
+{
+	*out = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+	return *out ? PyModule_AddType(module, *out) : -1;
+}
+
+static int close_gate_at_exit(PyObject *module)
+{
+	PyObject *atexit = PyImport_ImportModule("atexit");
+	PyObject *close = PyObject_GetAttrString(module, "close_gate");
+	PyObject *done = atexit && close ? PyObject_CallMethod(atexit, "register", "O", close) : NULL;
+	Py_XDECREF(done);
+	Py_XDECREF(close);
+	Py_XDECREF(atexit);
+	return done ? 0 : -1;
+}
+
+static int module_exec(PyObject *module)
+{
+	struct module_state *state = PyModule_GetState(module);
+	if (close_gate_at_exit(module) < 0) {
+		return -1;
+	}
+	PyObject *errors = PyImport_ImportModule("bascule.errors");
+	if (!errors) {
+		return -1;
+	}
+	state->error = PyObject_GetAttrString(errors, "BasculeError");
+	state->option_error = PyObject_GetAttrString(errors, "OptionError");
+	state->not_found = PyObject_GetAttrString(errors, "SourceNotFoundError");
+	Py_DECREF(errors);
+	if (!state->error || !state->option_error || !state->not_found ||
+	    add_type(module, &source_spec, &state->source_type) < 0 ||
+	    add_type(module, &plan_spec, &state->plan_type) < 0 || add_type(module, &scan_spec, &state->scan_type) < 0 ||
+	    add_type(module, &partition_spec, &state->partition_type) < 0) {
+		return -1;
+	}
+	PyObject *names = PyTuple_New(0);
+	for (const char *const *name = bsc_setting_names(); names && *name; name++) {
+		PyObject *one = Py_BuildValue("(s)", *name), *all = one ? PySequence_Concat(names, one) : NULL;
+		Py_XDECREF(one);
+		Py_SETREF(names, all);
+	}
+	int rc = names ? PyModule_AddObjectRef(module, "setting_names", names) : -1;
+	Py_XDECREF(names);
+	return rc < 0 ? -1 : PyModule_AddStringConstant(module, "duckdb_version", duckdb_adapter_version());
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+	struct module_state *state = PyModule_GetState(module);
+	Py_VISIT(state->error);
+	Py_VISIT(state->option_error);
+	Py_VISIT(state->not_found);
+	Py_VISIT(state->source_type);
+	Py_VISIT(state->plan_type);
+	Py_VISIT(state->scan_type);
+	Py_VISIT(state->partition_type);
+	return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+	struct module_state *state = PyModule_GetState(module);
+	Py_CLEAR(state->error);
+	Py_CLEAR(state->option_error);
+	Py_CLEAR(state->not_found);
+	Py_CLEAR(state->source_type);
+	Py_CLEAR(state->plan_type);
+	Py_CLEAR(state->scan_type);
+	Py_CLEAR(state->partition_type);
+	return 0;
+}
+
+static struct PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    /* The gate and the executor are the process's: one interpreter. */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL}};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_native",
+    .m_doc = "The C core for Python.",
+    .m_size = sizeof(struct module_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+	return PyModuleDef_Init(&module_def);
+}
