@@ -1,0 +1,460 @@
+/* The table function `python`: how DuckDB reads a source.
+ *
+ * DuckDB asks a table function in phases, and keeps what each returned:
+ *
+ *   bind         planning, once or more for a query: which columns are there?
+ *                -> bind data: the source, open
+ *   init global  execution begins: which columns are read, how many threads may?
+ *                -> global state: plan and scan
+ *   init local   a thread joins in -> local state: cursor and importer
+ *   exec         a thread wants rows, 2,048 at most; an empty chunk ends its part
+ *   partition    after exec, where the query keeps an order: which partition was
+ *   data         that? DuckDB puts the rows of lower numbers first
+ *   progress     from another thread, at any time
+ *
+ * A batch of the source becomes many chunks. The importer slices it: each chunk
+ * references the Arrow buffers and keeps the batch alive. It is made for the
+ * columns that the query reads, in their order, because it converts all that it
+ * is given. */
+#include "api.h"
+
+#include <stdlib.h>
+
+#define CHUNK_ROWS 2048
+
+/* Without an estimate DuckDB takes a scan for one row and joins it the wrong way
+ * round. */
+#define DEFAULT_CARDINALITY 1000000
+
+struct global {
+	struct bsc_plan *plan;
+	struct bsc_scan *scan;
+};
+
+struct local {
+	struct bsc_cursor *cursor;
+	duckdb_v2_arrow_importer_handle importer;
+	bool importing;    /* a batch is in the importer */
+	idx_t batch_index; /* of the last chunk: its partition */
+};
+
+/* ---- bind ---- */
+
+static void bind_destroy(void *data)
+{
+	bsc_source_close(data);
+}
+
+static bool bind_equals(void *a, void *b)
+{
+	return a == b;
+}
+
+/* Declares the columns, with the types that DuckDB's own importer gives them. */
+static void declare_columns(const struct bsc_source *source, duckdb_v2_table_function_bind_info_handle result,
+                            duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+{
+	duckdb_v2_arrow_importer_handle importer = NULL;
+	duckdb_v2_schema_handle schema = NULL;
+	idx_t n = 0;
+	struct ArrowSchema *arrow = (struct ArrowSchema *)bsc_source_schema(source);
+	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_create(context, arrow, CHUNK_ROWS, &importer, err);
+	if (code == DUCKDB_V2_ERROR_NONE) {
+		code = duckdb_v2_arrow_importer_get_schema(importer, &schema, err);
+	}
+	if (code == DUCKDB_V2_ERROR_NONE) {
+		code = duckdb_v2_schema_get_count(schema, &n, err);
+	}
+	for (idx_t i = 0; code == DUCKDB_V2_ERROR_NONE && i < n; i++) {
+		duckdb_v2_identifier_t name;
+		duckdb_v2_logical_type_handle type = NULL;
+		code = duckdb_v2_schema_get_field(schema, i, &name, &type, err);
+		if (code == DUCKDB_V2_ERROR_NONE) {
+			code = duckdb_v2_table_function_bind_add_result_column(result, &name, type, err);
+		}
+		(void)duckdb_v2_logical_type_destroy(&type);
+	}
+	(void)duckdb_v2_schema_destroy(&schema);
+	(void)duckdb_v2_arrow_importer_destroy(&importer);
+}
+
+static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_function_bind_info_handle result,
+                 duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+{
+	struct bsc_source *source = call_open_source(info, context, err);
+	if (!source) {
+		return;
+	}
+	duckdb_v2_opaque data = {source, bind_destroy, bind_equals};
+	if (duckdb_v2_function_bind_set_bind_data(info, &data, err) != DUCKDB_V2_ERROR_NONE) {
+		bsc_source_close(source);
+		return;
+	}
+	declare_columns(source, result, context, err);
+	(void)duckdb_v2_table_function_bind_set_cardinality(result, DEFAULT_CARDINALITY, false, NULL);
+}
+
+/* ---- init ---- */
+
+static void global_destroy(void *data)
+{
+	struct global *global = data;
+	if (global) {
+		bsc_scan_close(global->scan);
+		bsc_plan_free(global->plan);
+		free(global);
+	}
+}
+
+/* The columns that the query reads; count(*) asks for the first. malloc'ed. */
+static int64_t *take_columns(duckdb_v2_table_function_init_global_info_handle info, const struct ArrowSchema *schema,
+                             idx_t *n, duckdb_v2_error_info_handle *err)
+{
+	if (duckdb_v2_table_function_init_global_get_column_count(info, n, err) != DUCKDB_V2_ERROR_NONE) {
+		return NULL;
+	}
+	int64_t *columns = malloc((*n + 1) * sizeof(*columns));
+	if (!columns) {
+		fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
+		return NULL;
+	}
+	for (idx_t i = 0; i < *n; i++) {
+		idx_t column = 0;
+		if (duckdb_v2_table_function_init_global_get_column_index(info, i, &column, err) != DUCKDB_V2_ERROR_NONE) {
+			free(columns);
+			return NULL;
+		}
+		if (column >= (idx_t)schema->n_children) {
+			fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, "python() has no row ids or other virtual columns");
+			free(columns);
+			return NULL;
+		}
+		columns[i] = (int64_t)column;
+	}
+	return columns;
+}
+
+static void init_global(duckdb_v2_table_function_init_global_info_handle info, duckdb_v2_context_handle context,
+                        duckdb_v2_error_info_handle *err)
+{
+	(void)context;
+	void *source = NULL;
+	struct bsc_error error;
+	idx_t n = 0;
+	if (duckdb_v2_table_function_init_global_get_bind_data(info, &source, err) != DUCKDB_V2_ERROR_NONE) {
+		return;
+	}
+	struct global *global = calloc(1, sizeof(*global));
+	int64_t *columns = take_columns(info, bsc_source_schema(source), &n, err);
+	if (!columns || !global) {
+		goto fail;
+	}
+	struct bsc_request request = {columns, (int64_t)n};
+	if (bsc_plan_new(source, &request, &global->plan, &error) != BSC_OK ||
+	    bsc_scan_open(global->plan, &global->scan, &error) != BSC_OK) {
+		fail_with(err, &error);
+		goto fail;
+	}
+	int64_t n_partitions = bsc_plan_partition_count(global->plan);
+	duckdb_v2_opaque data = {global, global_destroy, NULL};
+	if (duckdb_v2_table_function_init_global_set_max_threads(info, n_partitions > 1 ? (idx_t)n_partitions : 1, err) !=
+	        DUCKDB_V2_ERROR_NONE ||
+	    duckdb_v2_table_function_init_global_set_global_state(info, &data, err) != DUCKDB_V2_ERROR_NONE) {
+		goto fail;
+	}
+	free(columns);
+	return;
+fail:
+	free(columns);
+	global_destroy(global);
+}
+
+static void local_destroy(void *data)
+{
+	struct local *local = data;
+	(void)duckdb_v2_arrow_importer_destroy(&local->importer);
+	bsc_cursor_close(local->cursor);
+	free(local);
+}
+
+static void init_local(duckdb_v2_table_function_init_local_info_handle info, duckdb_v2_context_handle context,
+                       duckdb_v2_error_info_handle *err)
+{
+	void *data = NULL;
+	if (duckdb_v2_table_function_init_local_get_global_state(info, &data, err) != DUCKDB_V2_ERROR_NONE) {
+		return;
+	}
+	struct global *global = data;
+	struct bsc_error error;
+	struct local *local = calloc(1, sizeof(*local));
+	if (!local) {
+		fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
+		return;
+	}
+	if (bsc_cursor_open(global->scan, &local->cursor, &error) != BSC_OK) {
+		fail_with(err, &error);
+		free(local);
+		return;
+	}
+	/* The importer lives as long as the thread's part of the query, within the
+	 * context that it borrows. */
+	struct ArrowSchema *schema = (struct ArrowSchema *)bsc_plan_schema(global->plan);
+	duckdb_v2_opaque state = {local, local_destroy, NULL};
+	if (duckdb_v2_arrow_importer_create(context, schema, CHUNK_ROWS, &local->importer, err) != DUCKDB_V2_ERROR_NONE ||
+	    duckdb_v2_table_function_init_local_set_local_state(info, &state, err) != DUCKDB_V2_ERROR_NONE) {
+		local_destroy(local);
+	}
+}
+
+/* ---- exec ---- */
+
+static void ignore_path(const duckdb_v2_str *path, void *user_data, duckdb_v2_error_info_handle *err)
+{
+	(void)path;
+	(void)user_data;
+	(void)err;
+}
+
+/* Has the query been interrupted? The C API has no such question; but a glob
+ * through the context's file system fails with the interrupt's code. */
+static int interrupted(void *ctx)
+{
+	duckdb_v2_context_handle context = ctx;
+	duckdb_v2_file_system_handle files;
+	duckdb_v2_error_info_handle err = NULL;
+	duckdb_v2_str path = str_of("/");
+	DUCKDB_V2_ERROR code = duckdb_v2_context_get_file_system(context, &files, NULL);
+	if (code == DUCKDB_V2_ERROR_NONE) {
+		code = duckdb_v2_file_system_path_glob(files, &path, ignore_path, NULL, &err);
+	}
+	(void)duckdb_v2_error_info_destroy(&err);
+	return code == DUCKDB_V2_ERROR_RUNTIME_INTERRUPT;
+}
+
+/* Pulls the next batch into the importer. False at the end, or with `err` set. */
+static bool next_batch(struct local *local, duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+{
+	struct bsc_poll poll = {interrupted, context};
+	struct ArrowArray batch;
+	struct bsc_error error;
+	if (bsc_cursor_next(local->cursor, &poll, &batch, &error) != BSC_OK) {
+		fail_with(err, &error);
+		return false;
+	}
+	if (!batch.release) {
+		return false;
+	}
+	/* Flushed, so that no chunk joins rows of two batches: that would be a copy,
+	 * and of two partitions a wrong batch index. */
+	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_append(local->importer, &batch, true, true, err);
+	if (batch.release) {
+		batch.release(&batch);
+	}
+	local->importing = code == DUCKDB_V2_ERROR_NONE;
+	local->batch_index = (idx_t)bsc_cursor_partition(local->cursor);
+	return local->importing;
+}
+
+/* Lets the output's vectors reference those of `chunk`. */
+static void hand_over(duckdb_v2_data_chunk_handle chunk, duckdb_v2_data_chunk_handle output,
+                      duckdb_v2_error_info_handle *err)
+{
+	idx_t n_rows = 0, n_columns = 0;
+	duckdb_v2_vector_handle to = NULL, from = NULL, first = NULL;
+	DUCKDB_V2_ERROR code = duckdb_v2_data_chunk_get_size(chunk, &n_rows, err);
+	if (code == DUCKDB_V2_ERROR_NONE) {
+		code = duckdb_v2_data_chunk_get_vector_count(chunk, &n_columns, err);
+	}
+	for (idx_t i = 0; code == DUCKDB_V2_ERROR_NONE && i < n_columns; i++) {
+		code = duckdb_v2_data_chunk_get_vector(chunk, i, &from, err);
+		if (code == DUCKDB_V2_ERROR_NONE) {
+			code = duckdb_v2_data_chunk_get_vector(output, i, &to, err);
+		}
+		if (code == DUCKDB_V2_ERROR_NONE) {
+			code = duckdb_v2_vector_reference(to, from, err);
+		}
+		first = i == 0 ? to : first;
+	}
+	if (code == DUCKDB_V2_ERROR_NONE && first) {
+		(void)duckdb_v2_vector_set_size(first, n_rows, err);
+	}
+}
+
+static void exec(duckdb_v2_table_function_exec_info_handle info, duckdb_v2_context_handle context,
+                 duckdb_v2_error_info_handle *err)
+{
+	void *data = NULL;
+	duckdb_v2_data_chunk_handle output;
+	if (duckdb_v2_table_function_exec_get_local_state(info, &data, err) != DUCKDB_V2_ERROR_NONE ||
+	    duckdb_v2_table_function_exec_get_output_chunk(info, &output, err) != DUCKDB_V2_ERROR_NONE) {
+		return;
+	}
+	struct local *local = data;
+	duckdb_v2_data_chunk_handle chunk = NULL;
+	while (!chunk) {
+		if (!local->importing && !next_batch(local, context, err)) {
+			return;
+		}
+		if (duckdb_v2_arrow_importer_next_chunk(local->importer, &chunk, err) != DUCKDB_V2_ERROR_NONE) {
+			return;
+		}
+		local->importing = chunk != NULL;
+	}
+	hand_over(chunk, output, err);
+	(void)duckdb_v2_data_chunk_destroy(&chunk);
+}
+
+static void partition_data(duckdb_v2_table_function_partition_data_info_handle info, duckdb_v2_context_handle context,
+                           duckdb_v2_error_info_handle *err)
+{
+	(void)context;
+	void *data = NULL;
+	if (duckdb_v2_table_function_partition_data_get_local_state(info, &data, err) == DUCKDB_V2_ERROR_NONE) {
+		struct local *local = data;
+		(void)duckdb_v2_table_function_partition_data_set_batch_index(info, local->batch_index, err);
+	}
+}
+
+static void progress(duckdb_v2_table_function_progress_info_handle info, duckdb_v2_context_handle context,
+                     duckdb_v2_error_info_handle *err)
+{
+	(void)context;
+	void *data = NULL;
+	if (duckdb_v2_table_function_progress_get_global_state(info, &data, err) == DUCKDB_V2_ERROR_NONE && data) {
+		struct global *global = data;
+		(void)duckdb_v2_table_function_progress_set_progress(info, bsc_scan_progress(global->scan), err);
+	}
+}
+
+/* ---- FROM 'pkg.mod:Class' ---- */
+
+/* A table name that the catalog does not know, and that reads as a class. */
+static void replacement(duckdb_v2_replacement_scan_info_handle info, duckdb_v2_context_handle context,
+                        duckdb_v2_error_info_handle *err)
+{
+	duckdb_v2_qname_handle name = NULL, function = NULL;
+	duckdb_v2_identifier_t part, python = str_of("python");
+	duckdb_v2_factory_handle factory;
+	duckdb_v2_value_handle argument = NULL;
+	idx_t n_parts = 0;
+	if (duckdb_v2_replacement_scan_get_name(info, &name, err) == DUCKDB_V2_ERROR_NONE &&
+	    duckdb_v2_qname_get_part_count(name, &n_parts, err) == DUCKDB_V2_ERROR_NONE && n_parts == 1 &&
+	    duckdb_v2_qname_get_part(name, 0, &part, err) == DUCKDB_V2_ERROR_NONE &&
+	    bsc_locator_is_bare((struct bsc_str){part.ptr, part.len}) &&
+	    duckdb_v2_context_get_factory(context, &factory, err) == DUCKDB_V2_ERROR_NONE &&
+	    duckdb_v2_qname_create(&python, 1, &function, err) == DUCKDB_V2_ERROR_NONE &&
+	    duckdb_v2_value_create_varchar(factory, &part, &argument, err) == DUCKDB_V2_ERROR_NONE &&
+	    duckdb_v2_replacement_scan_set_function_name(info, function, err) == DUCKDB_V2_ERROR_NONE) {
+		(void)duckdb_v2_replacement_scan_add_argument(info, argument, err);
+	}
+	(void)duckdb_v2_value_destroy(&argument);
+	(void)duckdb_v2_qname_destroy(&function);
+	(void)duckdb_v2_qname_destroy(&name);
+}
+
+/* ---- registration ---- */
+
+#define TRY(call)                                                                                                      \
+	do {                                                                                                               \
+		code = (call);                                                                                                 \
+		if (code != DUCKDB_V2_ERROR_NONE) {                                                                            \
+			goto out;                                                                                                  \
+		}                                                                                                              \
+	} while (0)
+
+static DUCKDB_V2_ERROR register_function(const struct duckdb_v2_extension_input *input,
+                                         duckdb_v2_factory_handle factory)
+{
+	duckdb_v2_error_info_handle *err = input->err;
+	duckdb_v2_table_function_handle function = NULL;
+	duckdb_v2_function_signature_handle signature;
+	duckdb_v2_function_docs_handle docs;
+	duckdb_v2_logical_type_handle any = NULL;
+	duckdb_v2_identifier_t name = str_of("python"), args = str_of("source"), kwargs = str_of("options");
+	duckdb_v2_str description = str_of("Reads a Python class as a table. The positional arguments name the class, the named "
+	                                   "ones are its options. They choose code to import and run.");
+	duckdb_v2_str title = str_of(""), example = str_of("FROM python('acme.sources:Orders', region := 'eu')");
+	DUCKDB_V2_ERROR code;
+	TRY(duckdb_v2_factory_create_type_from_id(factory, DUCKDB_V2_LOGICAL_TYPE_ID_ANY, NULL, NULL, 0, &any, err));
+	TRY(duckdb_v2_table_function_create(factory, &function, err));
+	TRY(duckdb_v2_table_function_set_name(function, &name, err));
+	TRY(duckdb_v2_table_function_get_signature(function, &signature, err));
+	TRY(duckdb_v2_function_signature_add_parameter(signature, &args, any, NULL,
+	                                               DUCKDB_V2_FUNCTION_PARAMETER_KIND_POSITIONAL_VARIADIC, err));
+	TRY(duckdb_v2_function_signature_add_parameter(signature, &kwargs, any, NULL,
+	                                               DUCKDB_V2_FUNCTION_PARAMETER_KIND_NAMED_VARIADIC, err));
+	TRY(duckdb_v2_table_function_get_docs(function, &docs, err));
+	TRY(duckdb_v2_function_docs_set_description(docs, &description, err));
+	TRY(duckdb_v2_function_docs_add_example(docs, &title, &example, err));
+	TRY(duckdb_v2_table_function_set_bind_callback(function, bind, err));
+	TRY(duckdb_v2_table_function_set_init_global_callback(function, init_global, err));
+	TRY(duckdb_v2_table_function_set_init_local_callback(function, init_local, err));
+	TRY(duckdb_v2_table_function_set_exec_callback(function, exec, err));
+	TRY(duckdb_v2_table_function_set_progress_callback(function, progress, err));
+	TRY(duckdb_v2_table_function_set_partition_data_callback(function, partition_data, err));
+	TRY(duckdb_v2_table_function_set_projection_pushdown(function, true, err));
+	TRY(duckdb_v2_extension_register_table_function(input->extension, function, err));
+out:
+	(void)duckdb_v2_table_function_destroy(&function);
+	(void)duckdb_v2_logical_type_destroy(&any);
+	return code;
+}
+
+static DUCKDB_V2_ERROR register_replacement(const struct duckdb_v2_extension_input *input,
+                                            duckdb_v2_factory_handle factory)
+{
+	duckdb_v2_replacement_scan_handle scan = NULL;
+	DUCKDB_V2_ERROR code;
+	TRY(duckdb_v2_replacement_scan_create(factory, &scan, input->err));
+	TRY(duckdb_v2_replacement_scan_set_callback(scan, replacement, input->err));
+	TRY(duckdb_v2_extension_register_replacement_scan(input->extension, scan, input->err));
+out:
+	(void)duckdb_v2_replacement_scan_destroy(&scan);
+	return code;
+}
+
+static DUCKDB_V2_ERROR register_setting(const struct duckdb_v2_extension_input *input, duckdb_v2_factory_handle factory,
+                                        const char *name, DUCKDB_V2_LOGICAL_TYPE_ID type_id, const char *description)
+{
+	duckdb_v2_error_info_handle *err = input->err;
+	duckdb_v2_custom_option_handle option = NULL;
+	duckdb_v2_logical_type_handle type = NULL;
+	duckdb_v2_value_handle initial = NULL;
+	duckdb_v2_identifier_t id = str_of(name);
+	duckdb_v2_str text = str_of(description), empty = {NULL, 0};
+	DUCKDB_V2_ERROR code;
+	TRY(duckdb_v2_factory_create_type_from_id(factory, type_id, NULL, NULL, 0, &type, err));
+	if (type_id == DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR) {
+		TRY(duckdb_v2_value_create_varchar(factory, &empty, &initial, err));
+	} else {
+		TRY(duckdb_v2_value_create_ubigint(factory, 0, &initial, err));
+	}
+	TRY(duckdb_v2_custom_option_create(factory, &option, err));
+	TRY(duckdb_v2_custom_option_set_name(option, &id, err));
+	TRY(duckdb_v2_custom_option_set_type(option, type, err));
+	TRY(duckdb_v2_custom_option_set_default_value(option, initial, err));
+	TRY(duckdb_v2_custom_option_set_description(option, &text, err));
+	TRY(duckdb_v2_extension_register_custom_option(input->extension, option, err));
+out:
+	(void)duckdb_v2_custom_option_destroy(&option);
+	(void)duckdb_v2_value_destroy(&initial);
+	(void)duckdb_v2_logical_type_destroy(&type);
+	return code;
+}
+
+DUCKDB_V2_ERROR scan_register(const struct duckdb_v2_extension_input *input, duckdb_v2_factory_handle factory)
+{
+	DUCKDB_V2_ERROR code;
+	TRY(register_function(input, factory));
+	TRY(register_replacement(input, factory));
+	for (const char *const *name = bsc_setting_names(); *name; name++) {
+		if (strncmp(*name, "bascule_", 8) == 0) {
+			TRY(register_setting(input, factory, *name, DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR,
+			                     "A setting of python(...); an option of the same name goes before it"));
+		}
+	}
+	TRY(register_setting(input, factory, "bascule_connection_id", DUCKDB_V2_LOGICAL_TYPE_ID_UBIGINT,
+	                     "Tells connections apart; written by Bascule"));
+out:
+	return code;
+}
