@@ -12,7 +12,8 @@
 duckdb_ext_api_v2 duckdb_ext_api;
 const struct bsc_executor *adapter_executor;
 
-_Static_assert(sizeof(duckdb_ext_api_v2) == sizeof(duckdb_api_names) / sizeof(*duckdb_api_names) * sizeof(void (*)(void)),
+_Static_assert(sizeof(duckdb_ext_api_v2) ==
+                   sizeof(duckdb_api_names) / sizeof(*duckdb_api_names) * sizeof(void (*)(void)),
                "the generated names are not those of the header");
 
 const char *duckdb_adapter_version(void)
@@ -54,7 +55,8 @@ int duckdb_adapter_register(const char *library_path, const struct bsc_executor 
 	}
 	duckdb_v2_str version = {0};
 	if (duckdb_v2_library_version(&version, NULL) != DUCKDB_V2_ERROR_NONE ||
-	    version.len != strlen("v" BSC_DUCKDB_VERSION) || memcmp(version.ptr, "v" BSC_DUCKDB_VERSION, version.len) != 0) {
+	    version.len != strlen("v" BSC_DUCKDB_VERSION) ||
+	    memcmp(version.ptr, "v" BSC_DUCKDB_VERSION, version.len) != 0) {
 		return failf(err, "%s is another DuckDB than %s", library_path, "v" BSC_DUCKDB_VERSION);
 	}
 	int32_t (*register_extension)(duckdb_extension_describe_t);

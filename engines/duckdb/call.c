@@ -117,7 +117,8 @@ static bool add_option(struct call *call, struct bsc_str name, duckdb_v2_value_h
 	char shown[128];
 	snprintf(shown, sizeof(shown), "%.*s", (int)(name.len > 100 ? 100 : name.len), name.ptr);
 	size_t len = 0;
-	char *text = type_id_of(value, &id, call->err) == DUCKDB_V2_ERROR_NONE ? text_of(call, shown, value, id, &len) : NULL;
+	char *text =
+	    type_id_of(value, &id, call->err) == DUCKDB_V2_ERROR_NONE ? text_of(call, shown, value, id, &len) : NULL;
 	if (!text) {
 		return false;
 	}
@@ -229,8 +230,9 @@ static bool take_name(struct call *call, idx_t n, char **name)
 		       type_id_of(value, &id, call->err) == DUCKDB_V2_ERROR_NONE &&
 		       duckdb_v2_value_is_null(value, &null, call->err) == DUCKDB_V2_ERROR_NONE;
 		if (good && (null || id != DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR)) {
-			fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID,
-			          "python(): the class is named by a string: 'pkg.mod:Class', 'path/to/file.py:Class' or a short name");
+			fail_text(
+			    call->err, DUCKDB_V2_ERROR_INPUT_INVALID,
+			    "python(): the class is named by a string: 'pkg.mod:Class', 'path/to/file.py:Class' or a short name");
 			good = false;
 		}
 		good = good && (parts[i] = text_of(call, "name", value, id, &len));

@@ -371,8 +371,9 @@ static DUCKDB_V2_ERROR register_function(const struct duckdb_v2_extension_input 
 	duckdb_v2_function_docs_handle docs;
 	duckdb_v2_logical_type_handle any = NULL;
 	duckdb_v2_identifier_t name = str_of("python"), args = str_of("source"), kwargs = str_of("options");
-	duckdb_v2_str description = str_of("Reads a Python class as a table. The positional arguments name the class, the named "
-	                                   "ones are its options. They choose code to import and run.");
+	duckdb_v2_str description =
+	    str_of("Reads a Python class as a table. The positional arguments name the class, the named "
+		       "ones are its options. They choose code to import and run.");
 	duckdb_v2_str title = str_of(""), example = str_of("FROM python('acme.sources:Orders', region := 'eu')");
 	DUCKDB_V2_ERROR code;
 	TRY(duckdb_v2_factory_create_type_from_id(factory, DUCKDB_V2_LOGICAL_TYPE_ID_ANY, NULL, NULL, 0, &any, err));

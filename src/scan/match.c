@@ -172,8 +172,8 @@ static int match_names(const struct ArrowSchema *declared, const struct ArrowSch
 		}
 		/* All that are declared, or just those that were asked for. */
 		if (n_have != n_want && n_have != n_asked) {
-			snprintf(what, sizeof(what), "column '%.200s' is there %lld times, but %lld times in the schema", have[h].name,
-			         (long long)n_have, (long long)n_want);
+			snprintf(what, sizeof(what), "column '%.200s' is there %lld times, but %lld times in the schema",
+			         have[h].name, (long long)n_have, (long long)n_want);
 			rc = mismatch(place, err, what);
 			goto out;
 		}

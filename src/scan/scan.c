@@ -10,7 +10,7 @@ struct bsc_cursor {
 	struct bsc_scan *scan;
 	struct bsc__match match;
 	struct bsc__validate validate;
-	bool ready; /* match and validate are made */
+	bool ready;  /* match and validate are made */
 	bool single; /* one partition, else claims them */
 	bool ended;
 	int64_t partition; /* that `reader` reads, or read last; -1 before */
@@ -72,8 +72,7 @@ int bsc_cursor_open(struct bsc_scan *scan, struct bsc_cursor **out, struct bsc_e
 	return BSC_OK;
 }
 
-int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct bsc_cursor **out,
-                              struct bsc_error *err)
+int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct bsc_cursor **out, struct bsc_error *err)
 {
 	const struct bsc_plan *plan = scan->plan;
 	*out = NULL;

@@ -12,11 +12,12 @@
 
 static int malformed(const struct bsc__place *place, const char *column, struct bsc_error *err, const char *what)
 {
-	return bsc__fail(err, BSC_MALFORMED,
-	                 "%s, partition %lld of %lld, batch %lld: %s%.200s%s. The object that read_partition yielded exports a "
-	                 "broken Arrow array: check the library that made it",
-	                 place->label, (long long)place->partition, (long long)place->n_partitions, (long long)place->batch,
-	                 column ? "column '" : "", column ? column : "", what);
+	return bsc__fail(
+	    err, BSC_MALFORMED,
+	    "%s, partition %lld of %lld, batch %lld: %s%.200s%s. The object that read_partition yielded exports a "
+	    "broken Arrow array: check the library that made it",
+	    place->label, (long long)place->partition, (long long)place->n_partitions, (long long)place->batch,
+	    column ? "column '" : "", column ? column : "", what);
 }
 
 int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *match, bool full, struct bsc_error *err)
@@ -95,7 +96,8 @@ static const char *check_shape(const struct ArrowArrayView *view, struct ArrowAr
 		}
 	}
 	if (!array->dictionary != !view->dictionary) {
-		return array->dictionary ? "has a dictionary, but its type has none" : "has no dictionary, but its type has one";
+		return array->dictionary ? "has a dictionary, but its type has none"
+		                         : "has no dictionary, but its type has one";
 	}
 	return array->dictionary ? check_shape(view->dictionary, array->dictionary) : NULL;
 }
@@ -119,7 +121,8 @@ static const struct ArrowSchema *find_forbidden_null(const struct ArrowSchema *f
 	if (may && !is_struct) {
 		return NULL;
 	}
-	bool has_bitmap = field->format[0] != 'n' && strncmp(field->format, "+u", 2) != 0 && strcmp(field->format, "+r") != 0;
+	bool has_bitmap =
+	    field->format[0] != 'n' && strncmp(field->format, "+u", 2) != 0 && strcmp(field->format, "+r") != 0;
 	int64_t nulls = field->format[0] == 'n' ? n : has_bitmap ? count_nulls(array, from, n) : 0;
 	if (nulls) {
 		return may ? NULL : field;
@@ -237,11 +240,12 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 		}
 		const struct ArrowSchema *field_with_null = find_forbidden_null(field, column, array->offset, array->length);
 		if (field_with_null) {
-			return bsc__fail(err, BSC_MISMATCH,
-			                 "%s, partition %lld of %lld, batch %lld: column '%.200s' has a null, but infer_schema said that "
-			                 "'%.200s' is not nullable. Yield no nulls, or declare the field nullable",
-			                 place->label, (long long)place->partition, (long long)place->n_partitions,
-			                 (long long)place->batch, name, field_with_null->name ? field_with_null->name : "");
+			return bsc__fail(
+			    err, BSC_MISMATCH,
+			    "%s, partition %lld of %lld, batch %lld: column '%.200s' has a null, but infer_schema said that "
+			    "'%.200s' is not nullable. Yield no nulls, or declare the field nullable",
+			    place->label, (long long)place->partition, (long long)place->n_partitions, (long long)place->batch,
+			    name, field_with_null->name ? field_with_null->name : "");
 		}
 	}
 	return BSC_OK;

@@ -33,10 +33,12 @@ int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struc
 {
 	if (!schema->release || !schema->format || schema->format[0] != '+' || schema->format[1] != 's') {
 		return bsc__fail(err, BSC_SOURCE,
-		                 "%s.infer_schema returned a type, not a schema of columns: return pyarrow.schema([...])", label);
+		                 "%s.infer_schema returned a type, not a schema of columns: return pyarrow.schema([...])",
+		                 label);
 	}
 	if (schema->n_children < 1) {
-		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema returned a schema without columns: a table needs one", label);
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema returned a schema without columns: a table needs one",
+		                 label);
 	}
 	for (int64_t i = 0; i < schema->n_children; i++) {
 		const struct ArrowSchema *child = schema->children ? schema->children[i] : NULL;

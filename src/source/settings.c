@@ -33,9 +33,10 @@ static int unknown(struct bsc_str name, struct bsc_error *err)
 		strcat(known, i ? ", " : "");
 		strcat(known, names[i]);
 	}
-	return bsc__fail(err, BSC_INVALID,
-	                 "unknown setting '%.*s': names that begin with bascule_ are the bridge's own; this version knows %s",
-	                 BSC__ARG(name), known);
+	return bsc__fail(
+	    err, BSC_INVALID,
+	    "unknown setting '%.*s': names that begin with bascule_ are the bridge's own; this version knows %s",
+	    BSC__ARG(name), known);
 }
 
 static int parse_validation(struct bsc_str value, bool *full, struct bsc_error *err)
@@ -44,10 +45,11 @@ static int parse_validation(struct bsc_str value, bool *full, struct bsc_error *
 	if (*full || bsc__str_equal_nocase(value, bsc__str("layout"))) {
 		return BSC_OK;
 	}
-	return bsc__fail(err, BSC_INVALID,
-	                 "bascule_validation = '%.*s' is not among its choices: 'layout' (lengths, buffer and null counts of "
-	                 "each batch) or 'full' (also every offset and all text)",
-	                 BSC__ARG(value));
+	return bsc__fail(
+	    err, BSC_INVALID,
+	    "bascule_validation = '%.*s' is not among its choices: 'layout' (lengths, buffer and null counts of "
+	    "each batch) or 'full' (also every offset and all text)",
+	    BSC__ARG(value));
 }
 
 int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out, struct bsc_error *err)

@@ -94,10 +94,11 @@ static int locate(struct bsc_str text, const struct bsc__settings *settings, str
 		                 BSC__ARG(text));
 	}
 	if (!text.len && !settings->cls.len) {
-		return bsc__fail(err, BSC_INVALID,
-		                 "no class was named: give 'pkg.mod:Class', 'path/to/file.py:Class', a short name, or the options "
-		                 "python_module and python_class%s",
-		                 settings->module.len ? " (python_class is missing)" : "");
+		return bsc__fail(
+		    err, BSC_INVALID,
+		    "no class was named: give 'pkg.mod:Class', 'path/to/file.py:Class', a short name, or the options "
+		    "python_module and python_class%s",
+		    settings->module.len ? " (python_class is missing)" : "");
 	}
 	if (!text.len && !settings->module.len) {
 		text = settings->cls;

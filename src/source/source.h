@@ -17,15 +17,15 @@ struct bsc__settings {
 
 /* Reads the settings out of `options` (borrowed). BSC_INVALID for an unknown
  * bascule_* name, one given twice, or a value that is not among its choices. */
-int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out, struct bsc_error *err)
-    BSC_MUST_CHECK;
+int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out,
+                       struct bsc_error *err) BSC_MUST_CHECK;
 
 /* True for python_module, python_class and every bascule_*. */
 bool bsc__setting_is(struct bsc_str name);
 
 /* A copy of the user's own options, without the settings. */
-int bsc__options_user(const struct bsc_options *options, struct bsc_options **out, struct bsc_error *err)
-    BSC_MUST_CHECK;
+int bsc__options_user(const struct bsc_options *options, struct bsc_options **out,
+                      struct bsc_error *err) BSC_MUST_CHECK;
 
 /* Same names and values in the same order. */
 bool bsc__options_equal(const struct bsc_options *a, const struct bsc_options *b);

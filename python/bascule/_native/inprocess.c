@@ -10,16 +10,16 @@
 
 /* What is called of Python, found once; strong references for good. */
 static struct {
-	PyObject *resolve;        /* bascule._instance.resolve */
-	PyObject *release;        /* bascule._instance.release */
-	PyObject *shutdown;       /* bascule._instance.shutdown */
-	PyObject *instance_type;  /* bascule._instance.Instance */
-	PyObject *not_arrow;      /* bascule._instance.not_arrow */
-	PyObject *describe;       /* bascule.errors.describe */
-	PyObject *bascule_error;  /* bascule.errors.BasculeError */
+	PyObject *resolve;       /* bascule._instance.resolve */
+	PyObject *release;       /* bascule._instance.release */
+	PyObject *shutdown;      /* bascule._instance.shutdown */
+	PyObject *instance_type; /* bascule._instance.Instance */
+	PyObject *not_arrow;     /* bascule._instance.not_arrow */
+	PyObject *describe;      /* bascule.errors.describe */
+	PyObject *bascule_error; /* bascule.errors.BasculeError */
 	PyObject *source_not_found;
 	PyObject *option_error;
-	PyObject *arrow_c_array;  /* interned names */
+	PyObject *arrow_c_array; /* interned names */
 	PyObject *arrow_c_stream;
 	PyObject *open, *plan, *read, *close;
 } py;
@@ -32,7 +32,7 @@ struct held {
 	PyObject *refs[2];
 };
 
-static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf: nothing is called under it */
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;       /* a leaf: nothing is called under it */
 static struct held all_held = {&all_held, &all_held, {NULL, NULL}}; /* prev, next: guarded by held_lock */
 
 struct instance {
@@ -112,7 +112,8 @@ static int fail_text(struct bsc_error *err, int status, const char *text)
 static int fail_shutdown(struct bsc_error *err, const char *label)
 {
 	char text[512];
-	snprintf(text, sizeof(text), "%.400s: the Python interpreter is closing, its sources can't be read any more", label);
+	snprintf(text, sizeof(text), "%.400s: the Python interpreter is closing, its sources can't be read any more",
+	         label);
 	return fail_text(err, BSC_SHUTDOWN, text);
 }
 
@@ -184,7 +185,8 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 	(void)state;
 	struct gate_stay stay;
 	char attempt[512];
-	snprintf(attempt, sizeof(attempt), "finding %.*s%s%.*s", (int)(locator->module.len > 200 ? 200 : locator->module.len),
+	snprintf(attempt, sizeof(attempt), "finding %.*s%s%.*s",
+	         (int)(locator->module.len > 200 ? 200 : locator->module.len),
 	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
 	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
 	if (!gate_enter(&stay)) {
@@ -543,7 +545,8 @@ static int next_of_stream(struct reader *reader, struct ArrowArray *array, struc
 	if (what) {
 		const char *said = stream->get_last_error(stream);
 		char text[4096];
-		snprintf(text, sizeof(text), "%.450s: read_partition, partition %lld: the Arrow stream that it yielded failed in %s: %.3000s",
+		snprintf(text, sizeof(text),
+		         "%.450s: read_partition, partition %lld: the Arrow stream that it yielded failed in %s: %.3000s",
 		         reader->plan->instance->label, (long long)reader->partition, what, said ? said : strerror(code));
 		rc = fail_text(err, BSC_SOURCE, text);
 		*array = (struct ArrowArray){0};

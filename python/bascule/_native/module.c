@@ -137,24 +137,20 @@ static void stream_capsule_free(PyObject *capsule)
 /* ---- objects ---- */
 
 struct source_object {
-	PyObject_HEAD
-	struct bsc_source *source;
+	PyObject_HEAD struct bsc_source *source;
 };
 
 struct plan_object {
-	PyObject_HEAD
-	struct bsc_plan *plan;
+	PyObject_HEAD struct bsc_plan *plan;
 };
 
 struct scan_object {
-	PyObject_HEAD
-	struct bsc_plan *plan;
+	PyObject_HEAD struct bsc_plan *plan;
 	struct bsc_scan *scan;
 };
 
 struct partition_object {
-	PyObject_HEAD
-	struct bsc_plan *plan;
+	PyObject_HEAD struct bsc_plan *plan;
 	struct bsc_scan *scan;
 	int64_t partition;
 };
@@ -204,8 +200,8 @@ static PyObject *partition_stream(struct partition_object *self, PyObject *args,
 	}
 	bsc_plan_ref(self->plan);
 	private->plan = self->plan;
-	*stream = (struct ArrowArrayStream){stream_get_schema, stream_get_next, stream_get_last_error, stream_release,
-	                                    private};
+	*stream =
+	    (struct ArrowArrayStream){stream_get_schema, stream_get_next, stream_get_last_error, stream_release, private};
 	PyObject *capsule = PyCapsule_New(stream, "arrow_array_stream", stream_capsule_free);
 	if (!capsule) {
 		stream_release(stream);
@@ -386,10 +382,10 @@ static PyObject *source_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	}
 	struct bsc_error err;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS
-	rc = bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, &self->source, &err);
-	Py_END_ALLOW_THREADS
-	if (rc != BSC_OK) {
+	Py_BEGIN_ALLOW_THREADS rc =
+	    bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, &self->source, &err);
+	Py_END_ALLOW_THREADS if (rc != BSC_OK)
+	{
 		bsc_options_free(options);
 		Py_DECREF(self);
 		return raise(state, &err);
@@ -472,10 +468,8 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	struct bsc_request request = {indices, n};
 	struct bsc_error err;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS
-	rc = bsc_plan_new(self->source, &request, &made->plan, &err);
-	Py_END_ALLOW_THREADS
-	PyMem_Free(indices);
+	Py_BEGIN_ALLOW_THREADS rc = bsc_plan_new(self->source, &request, &made->plan, &err);
+	Py_END_ALLOW_THREADS PyMem_Free(indices);
 	if (rc != BSC_OK) {
 		Py_DECREF(made);
 		return raise(state, &err);

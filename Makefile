@@ -1,0 +1,45 @@
+# make demo     set everything up, run the main job
+# make test     set everything up, run all tests
+# make bench    the performance figures of docs/benchmarks.md (long)
+# make lint     what the tests check of the sources, alone
+# make format   rewrite the sources in the house's format
+
+VENV := .venv
+BIN := $(VENV)/bin
+C_SOURCES := $(shell find include src engines python/bascule/_native -name '*.[ch]' -o -name '*.map')
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: build demo test bench lint format clean
+
+build: $(VENV)/.built
+
+$(VENV)/.tools: requirements-dev.txt tools/make_venv.sh
+	tools/make_venv.sh $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# Editable: a change in Python needs no build.
+$(VENV)/.built: $(VENV)/.tools CMakeLists.txt pyproject.toml tools/fetch_sdist.py tools/duckdb_api_names.py $(C_SOURCES)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[duckdb]'
+	touch $@
+
+demo: build
+	$(BIN)/python examples/demo.py
+
+test: build
+	tools/system_packages.sh
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: build
+	$(BIN)/python -m bench
+
+lint: build
+	$(BIN)/python -m pytest tests/house
+
+format: build
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/clang-format -i $$(find include src engines python tests -name '*.[ch]')
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Installs the system packages that some tests need, where we may. Without them
+# these tests are skipped, and say what is missing.
+set -eu
+
+missing=
+command -v clang-19 >/dev/null || missing="$missing clang-19"
+[ -e /usr/include/cmocka.h ] || missing="$missing libcmocka-dev"
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	apt-get update -qq
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+	echo "bascule: tests that need$missing will be skipped (not root)" >&2
+fi
