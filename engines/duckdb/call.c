@@ -275,8 +275,9 @@ static duckdb_v2_value_handle setting(const struct call *call, const char *name)
 	duckdb_v2_identifier_t id = str_of(name);
 	duckdb_v2_value_handle value = NULL;
 	duckdb_v2_error_info_handle ignored = NULL;
+	DUCKDB_V2_SETTING_SCOPE scope;
 	bool null = true;
-	if (duckdb_v2_config_get_option_value(call->config, &id, &value, NULL, &ignored) != DUCKDB_V2_ERROR_NONE ||
+	if (duckdb_v2_config_get_option_value(call->config, &id, &value, &scope, &ignored) != DUCKDB_V2_ERROR_NONE ||
 	    duckdb_v2_value_is_null(value, &null, NULL) != DUCKDB_V2_ERROR_NONE || null) {
 		(void)duckdb_v2_value_destroy(&value);
 	}

@@ -65,11 +65,11 @@ class Instance:
     """
 
     def __init__(self, cls: type, label: str, pairs: list[tuple[str, str]]) -> None:
-        self.name = cls.__name__
         self.label = label
         self.options = Options(pairs)
         self.secrets = self.options.secrets()
         self.object: Any = None
+        self.step = ""  # what open() is doing, for messages
         self._plan_columns = self._read_columns = False
         self._cls = cls
 
@@ -80,21 +80,23 @@ class Instance:
         missing = [m for m in _METHODS if not callable(getattr(self._cls, m, None))]
         if missing:
             raise ContractError(
-                f"class {self.name} has no method {', '.join(missing)}: a source has {', '.join(_METHODS)} "
-                "(see bascule.ArrowBatchDataSource)"
+                f"has no method {', '.join(missing)}: a source has {', '.join(_METHODS)} (see bascule.ArrowBatchDataSource)"
             )
         if absent := sorted(getattr(self._cls, "__abstractmethods__", ())):
-            raise ContractError(f"class {self.name} is abstract: it does not define {', '.join(absent)}")
+            raise ContractError(f"is abstract: it does not define {', '.join(absent)}")
         if (needed := _needed_arguments(self._cls)) is not None:
             raise ContractError(
-                f"{self.name}.__init__ needs {needed}: a source is made without arguments, it gets options in its methods"
+                f"can't be made, its __init__ needs {needed}: a source is made without arguments and gets its options in "
+                "its methods"
             )
         self._plan_columns = _takes_columns(self._cls.plan_partitions)  # type: ignore[attr-defined]
         self._read_columns = _takes_columns(self._cls.read_partition)  # type: ignore[attr-defined]
+        self.step = "__init__"
         self.object = self._cls()
+        self.step = "infer_schema"
         schema = self.object.infer_schema(self.options)
         if not hasattr(schema, "__arrow_c_schema__"):
-            raise ContractError(f"{self.name}.infer_schema returned {a(schema)}, expected a pyarrow.Schema")
+            raise ContractError(f"returned {a(schema)}, expected a pyarrow.Schema")
         return schema
 
     def plan(self, columns: tuple[str, ...] | None) -> list[dict[str, Any]]:
@@ -102,12 +104,10 @@ class Instance:
         more = {"columns": _list(columns)} if self._plan_columns else {}
         specs = self.object.plan_partitions(self.options, **more)
         if not isinstance(specs, (list, tuple)):
-            raise ContractError(f"{self.name}.plan_partitions returned {a(specs)}, expected a list of dicts")
+            raise ContractError(f"returned {a(specs)}, expected a list of dicts")
         for i, spec in enumerate(specs):
             if not isinstance(spec, dict):
-                raise ContractError(
-                    f"{self.name}.plan_partitions returned a list whose item {i} is {a(spec)}, expected a dict"
-                )
+                raise ContractError(f"returned a list whose item {i} is {a(spec)}, expected a dict")
         return list(specs)
 
     def read(self, spec: dict[str, Any], columns: tuple[str, ...] | None) -> Iterator[object]:
@@ -119,9 +119,7 @@ class Instance:
         try:
             return iter(items)
         except TypeError:
-            raise ContractError(
-                f"{self.name}.read_partition returned {a(items)}, expected an iterator of record batches (use yield)"
-            ) from None
+            raise ContractError(f"returned {a(items)}, expected an iterator of record batches (use yield)") from None
 
     def close(self) -> None:
         """``close()`` of the class, where it has one. What it raises is logged: nobody waits for it."""
@@ -134,10 +132,10 @@ class Instance:
                 _log.warning("%s", describe(e, f"{self.label}: close", self.secrets))
 
 
-def not_arrow(instance: Instance, item: object) -> ContractError:
+def not_arrow(item: object) -> ContractError:
     """The error for an item that exports no Arrow data."""
     return ContractError(
-        f"{instance.name}.read_partition yielded {a(item)}, expected a record batch or another object that exports Arrow "
+        f"yielded {a(item)}, expected a record batch or another object that exports Arrow "
         "(__arrow_c_array__ or __arrow_c_stream__): a pyarrow.RecordBatch or Table, a Polars frame, a nanoarrow array"
     )
 

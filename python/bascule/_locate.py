@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bascule.errors import ContractError, SourceNotFoundError
+from bascule.errors import SourceNotFoundError
 
 _GROUP = "bascule.sources"
 
@@ -108,7 +108,7 @@ def _attribute(module: Any, name: str, where: str) -> type:
 
 def _checked(found: Any, name: str) -> type:
     if not isinstance(found, type):
-        raise ContractError(f"'{name}' is {a(found)}, not a class")
+        raise SourceNotFoundError(f"'{name}' is {a(found)}, not a class")
     return found
 
 

@@ -55,10 +55,11 @@ def _register() -> None:
 
 def _check_default_connection() -> None:
     """Warns where ``duckdb.sql`` was used before: its database was opened too early to know ``python``."""
-    known = duckdb.default_connection().execute(
-        "SELECT count(*) > 0 FROM duckdb_functions() WHERE function_name = 'python' AND function_type = 'table'"
+    found = duckdb.default_connection().execute(
+        "SELECT 1 FROM duckdb_functions() WHERE function_name = 'python' AND function_type = 'table'"
     )
-    if known.fetchone() == (True,):
+    # All rows: a connection with an unfinished result refuses other work.
+    if found.fetchall():
         return
     warnings.warn(
         "duckdb's default connection (duckdb.sql, duckdb.query, ...) was opened before `import bascule.duckdb`, so its "

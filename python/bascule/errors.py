@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import traceback
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import TracebackType
 
 __all__ = ["BasculeError", "ContractError", "OptionError", "SourceNotFoundError"]
 
-_HERE = str(Path(__file__).parent)
+_NOT_THEIRS = (str(Path(__file__).parent), "<frozen importlib", importlib.__file__ or "<frozen importlib")
 _FRAMES = 20
 
 
@@ -27,14 +28,23 @@ class SourceNotFoundError(BasculeError, LookupError):
 
 
 class ContractError(BasculeError, TypeError):
-    """A class broke the contract: it returned or yielded what it must not."""
+    """A class broke the contract. The message is a predicate: ``returned None, expected ...``."""
 
 
 def describe(error: BaseException, attempt: str, secrets: list[str]) -> str:
-    """The message for ``error``, raised while ``attempt`` (a phrase that names the method, the
-    source and the partition). A class's own exception brings its traceback, without our frames."""
-    if isinstance(error, BasculeError):
+    """The message for ``error``.
+
+    Args:
+        error: what was raised. A class's own exception brings its traceback.
+        attempt: what raised it: source, partition, method, as ``acme:Orders: plan_partitions``.
+        secrets: the texts to mask.
+    """
+    if isinstance(error, ContractError):
+        text = f"{attempt} {error}"
+    elif isinstance(error, BasculeError):
         text = f"{attempt}: {error}"
+    elif isinstance(error, KeyboardInterrupt):
+        text = f"{attempt} was interrupted (KeyboardInterrupt)"
     else:
         text = f"{attempt} raised {_line(error)}\n{_traceback(error)}"
     return mask(text, secrets)
@@ -68,6 +78,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _skip_ours(tb: TracebackType | None) -> TracebackType | None:
-    while tb is not None and tb.tb_next is not None and tb.tb_frame.f_code.co_filename.startswith(_HERE):
+    """The traceback without the leading frames of Bascule and of the import system."""
+    while tb is not None and tb.tb_next is not None and tb.tb_frame.f_code.co_filename.startswith(_NOT_THEIRS):
         tb = tb.tb_next
     return tb

@@ -12,8 +12,8 @@ from bascule.errors import OptionError
 __all__ = ["Options", "is_secret_name"]
 
 _SECRET_NAME = re.compile(
-    r"passw|pwd|passphrase|token|secret|credential|private|(?:api|access|account|auth|sas|shared|encryption)[_.\-]?key"
-    r"|(?:^|[_.\-])key$|^key",
+    r"passw|pwd|passphrase|token|secret|credential|private[_.\-]?key"
+    r"|(?:api|access|account|auth|sas|shared|encryption)[_.\-]?key|(?:^|[_.\-])key$",
     re.IGNORECASE,
 )
 _URL_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://)(?P<info>[^/?#\s]+)@")

@@ -119,8 +119,10 @@ int gate_close(int timeout_ms)
 	pthread_mutex_unlock(&lock);
 	int left = count_inside(true);
 	for (int waited_ms = slice_ms; left && waited_ms <= timeout_ms; waited_ms += slice_ms) {
-		Py_BEGIN_ALLOW_THREADS nanosleep(&(struct timespec){0, slice_ms * 1000000L}, NULL);
-		Py_END_ALLOW_THREADS left = count_inside(waited_ms % ask_again_ms == 0);
+		Py_BEGIN_ALLOW_THREADS
+		nanosleep(&(struct timespec){0, slice_ms * 1000000L}, NULL);
+		Py_END_ALLOW_THREADS
+		left = count_inside(waited_ms % ask_again_ms == 0);
 	}
 	return left;
 }

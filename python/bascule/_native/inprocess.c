@@ -25,28 +25,30 @@ static struct {
 } py;
 
 /* The references into Python of one thing that the core holds, in a list of all
- * of them: at the interpreter's end they are dropped, whoever still holds the
- * thing. First member of what follows. */
+ * of them: at the interpreter's end they are dropped, whoever still has the
+ * thing. Its owner then frees it without entering Python. */
 struct held {
-	struct held *prev, *next;
-	PyObject *refs[2];
+	struct held *prev, *next; /* guarded by held_lock, as are the flags */
+	PyObject *refs[2];        /* the owner's, as long as the gate is open */
+	bool dropped;             /* out of the list, refs are gone */
+	bool abandoned;           /* its owner is gone: whoever drops it frees it */
 };
 
-static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;       /* a leaf: nothing is called under it */
-static struct held all_held = {&all_held, &all_held, {NULL, NULL}}; /* prev, next: guarded by held_lock */
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf: nothing is called under it */
+static struct held all_held = {.prev = &all_held, .next = &all_held};
 
 struct instance {
-	struct held held; /* bascule._instance.Instance */
+	struct held *held; /* bascule._instance.Instance */
 	char *label;
 };
 
 struct plan {
-	struct held held;          /* list of specs; tuple of columns, or None */
+	struct held *held;         /* list of specs; tuple of columns, or None */
 	struct instance *instance; /* outlives the plan */
 };
 
 struct reader {
-	struct held held;  /* the class's iterator */
+	struct held *held; /* the class's iterator */
 	struct plan *plan; /* outlives the reader */
 	int64_t partition;
 	int64_t n_partitions;
@@ -54,30 +56,53 @@ struct reader {
 	bool stream_begun;              /* its schema was handed over */
 };
 
-static void hold(struct held *held)
+static struct held *hold(void)
 {
-	pthread_mutex_lock(&held_lock);
-	held->next = &all_held;
-	held->prev = all_held.prev;
-	held->prev->next = held;
-	all_held.prev = held;
-	pthread_mutex_unlock(&held_lock);
+	struct held *held = calloc(1, sizeof(*held));
+	if (held) {
+		pthread_mutex_lock(&held_lock);
+		held->next = &all_held;
+		held->prev = all_held.prev;
+		held->prev->next = held;
+		all_held.prev = held;
+		pthread_mutex_unlock(&held_lock);
+	}
+	return held;
 }
 
-/* With the GIL: what a reference drops may run Python. */
+static void unlink_held(struct held *held)
+{
+	held->prev->next = held->next;
+	held->next->prev = held->prev;
+	held->dropped = true;
+}
+
+/* Inside the gate: what a reference drops may run Python. */
 static void let_go(struct held *held)
 {
 	pthread_mutex_lock(&held_lock);
-	held->prev->next = held->next;
-	held->next->prev = held->prev;
+	unlink_held(held);
 	pthread_mutex_unlock(&held_lock);
-	Py_CLEAR(held->refs[0]);
-	Py_CLEAR(held->refs[1]);
+	Py_XDECREF(held->refs[0]);
+	Py_XDECREF(held->refs[1]);
+	free(held);
+}
+
+/* Before a closed gate: leaves it to inprocess_shutdown, or frees it after. */
+static void abandon(struct held *held)
+{
+	pthread_mutex_lock(&held_lock);
+	bool dropped = held->dropped;
+	held->abandoned = true;
+	pthread_mutex_unlock(&held_lock);
+	if (dropped) {
+		free(held);
+	}
 }
 
 static PyObject *object_of(const struct instance *instance)
 {
-	return instance->held.refs[0];
+	return instance->held->refs[0];
 }
 
 /* ---- errors ---- */
@@ -148,7 +173,8 @@ static PyObject *take_exception(void)
 #endif
 }
 
-/* The exception that is set, as an error; clears it. instance: may be NULL. */
+/* The exception that is set, as an error; clears it. instance: may be NULL.
+ * attempt: what was being done to what, "acme:Orders: plan_partitions". */
 static int fail_python(struct bsc_error *err, const struct instance *instance, const char *attempt)
 {
 	PyObject *error = take_exception();
@@ -171,6 +197,29 @@ static int fail_python(struct bsc_error *err, const struct instance *instance, c
 	Py_XDECREF(secrets);
 	Py_DECREF(error);
 	return status;
+}
+
+/* A stay that closes or drops something. It may begin with an exception set, in
+ * a dealloc on its way out: that is kept. */
+struct closing {
+	struct gate_stay stay;
+	PyObject *pending;
+};
+
+static bool enter_to_close(struct closing *closing)
+{
+	bool entered = gate_enter(&closing->stay);
+	closing->pending = entered && PyErr_Occurred() ? take_exception() : NULL;
+	return entered;
+}
+
+static void leave_closed(struct closing *closing)
+{
+	if (closing->pending) {
+		PyErr_SetObject((PyObject *)Py_TYPE(closing->pending), closing->pending);
+		Py_DECREF(closing->pending);
+	}
+	gate_leave(&closing->stay);
 }
 
 /* ---- source ---- */
@@ -207,14 +256,14 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 static void class_release(void *state, void *cls)
 {
 	(void)state;
-	struct gate_stay stay;
-	if (gate_enter(&stay)) {
+	struct closing closing;
+	if (enter_to_close(&closing)) {
 		PyObject *done = PyObject_CallFunction(py.release, "O", (PyObject *)cls);
 		if (!done) {
 			PyErr_WriteUnraisable(cls);
 		}
 		Py_XDECREF(done);
-		gate_leave(&stay);
+		leave_closed(&closing);
 	}
 }
 
@@ -262,6 +311,21 @@ static int export_schema(PyObject *exporter, struct ArrowSchema *out)
 
 static void instance_close(void *ptr);
 
+/* bascule._instance.Instance.step says how far it came. */
+static int fail_open(struct bsc_error *err, const struct instance *instance)
+{
+	PyObject *error = take_exception();
+	PyObject *step = object_of(instance) ? PyObject_GetAttrString(object_of(instance), "step") : NULL;
+	const char *name = step ? PyUnicode_AsUTF8(step) : NULL;
+	char attempt[512];
+	snprintf(attempt, sizeof(attempt), "%.450s%s%.50s", instance->label, name && *name ? ": " : "", name ? name : "");
+	PyErr_Clear();
+	Py_XDECREF(step);
+	PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+	Py_DECREF(error);
+	return fail_python(err, object_of(instance) ? instance : NULL, attempt);
+}
+
 static int instance_open(void *state, void *cls, const char *label, const struct bsc_options *options,
                          void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
 {
@@ -269,22 +333,24 @@ static int instance_open(void *state, void *cls, const char *label, const struct
 	struct gate_stay stay;
 	struct instance *instance = calloc(1, sizeof(*instance));
 	char *copy = strdup(label);
-	if (!instance || !copy || !gate_enter(&stay)) {
-		int rc = instance && copy ? fail_shutdown(err, label) : fail_text(err, BSC_NOMEM, "out of memory");
+	struct held *held = hold();
+	if (!instance || !copy || !held || !gate_enter(&stay)) {
+		int rc = instance && copy && held ? fail_shutdown(err, label) : fail_text(err, BSC_NOMEM, "out of memory");
+		if (held) {
+			abandon(held);
+		}
 		free(instance);
 		free(copy);
 		return rc;
 	}
 	instance->label = copy;
-	hold(&instance->held);
-	char attempt[512];
-	snprintf(attempt, sizeof(attempt), "%.450s: infer_schema", label);
+	instance->held = held;
 	int rc = BSC_OK;
 	PyObject *pairs = option_pairs(options), *schema = NULL;
 	PyObject *object = pairs ? PyObject_CallFunction(py.instance_type, "OsO", (PyObject *)cls, label, pairs) : NULL;
-	instance->held.refs[0] = object;
+	instance->held->refs[0] = object;
 	if (!object || !(schema = PyObject_CallMethodNoArgs(object, py.open)) || export_schema(schema, schema_out) < 0) {
-		rc = fail_python(err, object ? instance : NULL, attempt);
+		rc = fail_open(err, instance);
 	}
 	Py_XDECREF(pairs);
 	Py_XDECREF(schema);
@@ -310,13 +376,15 @@ static void close_object(PyObject *object)
 static void instance_close(void *ptr)
 {
 	struct instance *instance = ptr;
-	struct gate_stay stay;
-	if (gate_enter(&stay)) {
+	struct closing closing;
+	if (enter_to_close(&closing)) {
 		if (object_of(instance)) {
 			close_object(object_of(instance));
 		}
-		let_go(&instance->held);
-		gate_leave(&stay);
+		let_go(instance->held);
+		leave_closed(&closing);
+	} else {
+		abandon(instance->held);
 	}
 	free(instance->label);
 	free(instance);
@@ -347,8 +415,12 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, i
 	struct instance *instance = ptr;
 	struct gate_stay stay;
 	struct plan *plan = calloc(1, sizeof(*plan));
-	if (!plan || !gate_enter(&stay)) {
-		int rc = plan ? fail_shutdown(err, instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+	struct held *held = hold();
+	if (!plan || !held || !gate_enter(&stay)) {
+		int rc = plan && held ? fail_shutdown(err, instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+		if (held) {
+			abandon(held);
+		}
 		free(plan);
 		return rc;
 	}
@@ -356,15 +428,15 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, i
 	snprintf(attempt, sizeof(attempt), "%.450s: plan_partitions", instance->label);
 	int rc = BSC_OK;
 	plan->instance = instance;
-	hold(&plan->held);
-	PyObject *columns = plan->held.refs[1] = column_tuple(hints);
+	plan->held = held;
+	PyObject *columns = held->refs[1] = column_tuple(hints);
 	PyObject *specs = columns ? PyObject_CallMethodObjArgs(object_of(instance), py.plan, columns, NULL) : NULL;
-	plan->held.refs[0] = specs;
+	held->refs[0] = specs;
 	if (specs) {
 		*n_partitions_out = PyList_GET_SIZE(specs);
 	} else {
 		rc = fail_python(err, instance, attempt);
-		let_go(&plan->held);
+		let_go(held);
 		free(plan);
 		plan = NULL;
 	}
@@ -376,10 +448,12 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, i
 static void plan_free(void *ptr)
 {
 	struct plan *plan = ptr;
-	struct gate_stay stay;
-	if (gate_enter(&stay)) {
-		let_go(&plan->held);
-		gate_leave(&stay);
+	struct closing closing;
+	if (enter_to_close(&closing)) {
+		let_go(plan->held);
+		leave_closed(&closing);
+	} else {
+		abandon(plan->held);
 	}
 	free(plan);
 }
@@ -390,7 +464,7 @@ static int fail_read(struct bsc_error *err, const struct reader *reader)
 {
 	char attempt[600];
 	const struct plan *plan = reader->plan;
-	snprintf(attempt, sizeof(attempt), "%.450s: read_partition, partition %lld of %lld", plan->instance->label,
+	snprintf(attempt, sizeof(attempt), "%.450s, partition %lld of %lld: read_partition", plan->instance->label,
 	         (long long)reader->partition, (long long)reader->n_partitions);
 	return fail_python(err, plan->instance, attempt);
 }
@@ -402,20 +476,24 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 	struct plan *plan = ptr;
 	struct gate_stay stay;
 	struct reader *reader = calloc(1, sizeof(*reader));
-	if (!reader || !gate_enter(&stay)) {
-		int rc = reader ? fail_shutdown(err, plan->instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+	struct held *held = hold();
+	if (!reader || !held || !gate_enter(&stay)) {
+		int rc =
+		    reader && held ? fail_shutdown(err, plan->instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+		if (held) {
+			abandon(held);
+		}
 		free(reader);
 		return rc;
 	}
 	reader->plan = plan;
 	reader->partition = partition;
-	reader->n_partitions = PyList_GET_SIZE(plan->held.refs[0]);
-	hold(&reader->held);
+	reader->n_partitions = PyList_GET_SIZE(plan->held->refs[0]);
+	reader->held = held;
 	int rc = BSC_OK;
-	PyObject *spec = PyList_GET_ITEM(plan->held.refs[0], (Py_ssize_t)partition);
-	reader->held.refs[0] =
-	    PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held.refs[1], NULL);
-	if (!reader->held.refs[0]) {
+	PyObject *spec = PyList_GET_ITEM(plan->held->refs[0], (Py_ssize_t)partition);
+	held->refs[0] = PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held->refs[1], NULL);
+	if (!held->refs[0]) {
 		rc = fail_read(err, reader);
 		read_close(reader);
 		reader = NULL;
@@ -495,7 +573,7 @@ static int next_item(struct reader *reader, struct ArrowArray *array, struct Arr
 		return fail_shutdown(err, reader->plan->instance->label);
 	}
 	int rc = BSC_OK;
-	PyObject *item = PyIter_Next(reader->held.refs[0]);
+	PyObject *item = PyIter_Next(reader->held->refs[0]);
 	if (!item) {
 		*ended = !PyErr_Occurred();
 		rc = *ended ? BSC_OK : fail_read(err, reader);
@@ -506,7 +584,7 @@ static int next_item(struct reader *reader, struct ArrowArray *array, struct Arr
 			reader->stream_begun = false;
 		}
 		if (done == 0) {
-			PyObject *error = PyObject_CallFunctionObjArgs(py.not_arrow, object_of(reader->plan->instance), item, NULL);
+			PyObject *error = PyObject_CallFunctionObjArgs(py.not_arrow, item, NULL);
 			if (error) {
 				PyErr_SetObject((PyObject *)Py_TYPE(error), error);
 				Py_DECREF(error);
@@ -546,8 +624,9 @@ static int next_of_stream(struct reader *reader, struct ArrowArray *array, struc
 		const char *said = stream->get_last_error(stream);
 		char text[4096];
 		snprintf(text, sizeof(text),
-		         "%.450s: read_partition, partition %lld: the Arrow stream that it yielded failed in %s: %.3000s",
-		         reader->plan->instance->label, (long long)reader->partition, what, said ? said : strerror(code));
+		         "%.450s, partition %lld of %lld: read_partition yielded an Arrow stream that failed in %s: %.3000s",
+		         reader->plan->instance->label, (long long)reader->partition, (long long)reader->n_partitions, what,
+		         said ? said : strerror(code));
 		rc = fail_text(err, BSC_SOURCE, text);
 		*array = (struct ArrowArray){0};
 	}
@@ -593,16 +672,18 @@ static void close_items(PyObject *items)
 static void read_close(void *ptr)
 {
 	struct reader *reader = ptr;
-	struct gate_stay stay;
-	if (gate_enter(&stay)) {
+	struct closing closing;
+	if (enter_to_close(&closing)) {
 		if (reader->stream.release) {
 			reader->stream.release(&reader->stream);
 		}
-		if (reader->held.refs[0]) {
-			close_items(reader->held.refs[0]);
+		if (reader->held->refs[0]) {
+			close_items(reader->held->refs[0]);
 		}
-		let_go(&reader->held);
-		gate_leave(&stay);
+		let_go(reader->held);
+		leave_closed(&closing);
+	} else {
+		abandon(reader->held);
 	}
 	free(reader);
 }
@@ -658,21 +739,38 @@ const struct bsc_executor *inprocess_executor(void)
 	return &executor;
 }
 
+/* Takes the thing that was made last out of the list, with its references. */
+static bool take_last(PyObject *refs[2])
+{
+	pthread_mutex_lock(&held_lock);
+	struct held *last = all_held.prev;
+	bool found = last != &all_held;
+	if (found) {
+		unlink_held(last);
+		memcpy(refs, last->refs, sizeof(last->refs));
+		memset(last->refs, 0, sizeof(last->refs));
+		if (last->abandoned) {
+			free(last);
+		}
+	}
+	pthread_mutex_unlock(&held_lock);
+	return found;
+}
+
 void inprocess_shutdown(void)
 {
 	if (!py.close) {
 		return;
 	}
-	/* Last made, first closed: readers and plans before their instances. Nothing
-	 * is added meanwhile, the gate is closed. */
-	while (all_held.prev != &all_held) {
-		struct held *held = all_held.prev;
-		PyObject *first = held->refs[0];
-		if (first && Py_TYPE(first) == (PyTypeObject *)py.instance_type) {
-			close_object(first);
+	/* Readers and plans before their instances. None is added meanwhile: the gate
+	 * is closed. */
+	PyObject *refs[2];
+	while (take_last(refs)) {
+		if (refs[0] && Py_TYPE(refs[0]) == (PyTypeObject *)py.instance_type) {
+			close_object(refs[0]);
 		}
-		let_go(held);
-		held->prev = held->next = held; /* its owner lets go of nothing */
+		Py_XDECREF(refs[0]);
+		Py_XDECREF(refs[1]);
 	}
 	PyObject *done = PyObject_CallNoArgs(py.shutdown);
 	if (!done) {

@@ -382,10 +382,10 @@ static PyObject *source_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	}
 	struct bsc_error err;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS rc =
-	    bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, &self->source, &err);
-	Py_END_ALLOW_THREADS if (rc != BSC_OK)
-	{
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, &self->source, &err);
+	Py_END_ALLOW_THREADS
+	if (rc != BSC_OK) {
 		bsc_options_free(options);
 		Py_DECREF(self);
 		return raise(state, &err);
@@ -468,8 +468,10 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	struct bsc_request request = {indices, n};
 	struct bsc_error err;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS rc = bsc_plan_new(self->source, &request, &made->plan, &err);
-	Py_END_ALLOW_THREADS PyMem_Free(indices);
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_plan_new(self->source, &request, &made->plan, &err);
+	Py_END_ALLOW_THREADS
+	PyMem_Free(indices);
 	if (rc != BSC_OK) {
 		Py_DECREF(made);
 		return raise(state, &err);

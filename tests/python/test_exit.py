@@ -1,0 +1,95 @@
+"""The interpreter's end: no abort, no hang, whatever was open."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PRELUDE = """
+    import sys, threading, time
+    import bascule, pyarrow as pa
+    SCHEMA = pa.schema([("a", pa.int64())])
+    class S:
+        def infer_schema(self, options): return SCHEMA
+        def plan_partitions(self, options): return [{} for _ in range(100)]
+        def read_partition(self, spec, options):
+            try:
+                for _ in range(1000):
+                    if options.get("busy"):
+                        t = time.monotonic()
+                        while time.monotonic() - t < 0.01: pass
+                    yield pa.record_batch([list(range(5000))], schema=SCHEMA)
+            finally:
+                print("generator ended")
+        def close(self): print("closed")
+    con = bascule.connect(config={"threads": 2})
+"""
+
+
+def run(code: str) -> str:
+    script = textwrap.dedent(PRELUDE) + textwrap.dedent(code)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "leaked" not in done.stderr
+    return done.stdout
+
+
+def test_with_a_relation_bound():
+    assert "closed" in run("r = con.sql(\"FROM python('__main__:S')\")")
+
+
+def test_with_a_source_open():
+    assert run("from bascule._native import Source; s = Source('__main__:S')") == "closed\n"
+
+
+def test_with_a_stream_half_read():
+    out = run("""
+        from bascule._native import Source
+        reader = pa.RecordBatchReader.from_stream(Source('__main__:S').plan().scan().partition(0))
+        reader.read_next_batch()
+    """)
+    assert out == "generator ended\nclosed\n"
+
+
+def test_with_a_duckdb_reader_half_read():
+    assert "closed" in run(
+        "reader = con.sql(\"FROM python('__main__:S')\").to_arrow_reader(1000); reader.read_next_batch()"
+    )
+
+
+@pytest.mark.parametrize("busy", ["", ", busy := 1"])
+def test_with_a_query_running_in_another_thread(busy):
+    run(f"""
+        def work():
+            try:
+                con.execute("SELECT sum(a) FROM python('__main__:S'{busy})").fetchall()
+            except BaseException as e:
+                print(type(e).__name__)
+        threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.3)
+    """)
+
+
+def test_by_an_exception():
+    script = textwrap.dedent(PRELUDE) + "r = con.sql(\"FROM python('__main__:S')\")\nraise SystemExit(3)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False).returncode == 3
+
+
+def test_reading_after_the_end_is_an_error_not_a_crash():
+    assert "the Python interpreter is closing" in run("""
+        import atexit
+        from bascule._native import Source
+        scan = Source('__main__:S').plan().scan()
+        def late():
+            import bascule._native
+            bascule._native.close_gate()
+            try:
+                pa.RecordBatchReader.from_stream(scan.partition(0)).read_all()
+            except Exception as e:
+                print(e)
+        atexit.register(late)
+    """)
