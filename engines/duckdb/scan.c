@@ -67,12 +67,11 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 	}
 	for (idx_t i = 0; code == DUCKDB_V2_ERROR_NONE && i < n; i++) {
 		duckdb_v2_identifier_t name;
-		duckdb_v2_logical_type_handle type = NULL;
+		duckdb_v2_logical_type_handle type; /* borrowed from the schema */
 		code = duckdb_v2_schema_get_field(schema, i, &name, &type, err);
 		if (code == DUCKDB_V2_ERROR_NONE) {
 			code = duckdb_v2_table_function_bind_add_result_column(result, &name, type, err);
 		}
-		(void)duckdb_v2_logical_type_destroy(&type);
 	}
 	(void)duckdb_v2_schema_destroy(&schema);
 	(void)duckdb_v2_arrow_importer_destroy(&importer);
