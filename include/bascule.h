@@ -136,7 +136,8 @@ int bsc_options_new(struct bsc_options **out, struct bsc_error *err) BSC_MUST_CH
 
 /* Appends one option; both strings are copied. BSC_INVALID for an empty or
  * over-long name, a NUL in the name, or too many options. The same name twice
- * is found when the source is opened. */
+ * is found when the source is opened: a setting's by the core, another's where
+ * the class runs. */
 int bsc_options_add(struct bsc_options *options, struct bsc_str name, struct bsc_str value,
                     struct bsc_error *err) BSC_MUST_CHECK;
 
@@ -172,8 +173,8 @@ struct bsc_locator {
 /* Takes apart `text`, one of the three forms above. The parts borrow from it. */
 int bsc_locator_parse(struct bsc_str text, struct bsc_locator *out, struct bsc_error *err) BSC_MUST_CHECK;
 
-/* True if `text` is `pkg.mod:Class` and can't be a file's name: what may stand
- * quoted in a FROM clause. */
+/* True if `text` is words, dots, one colon and a word, as in `pkg.mod:Class`: what
+ * may stand quoted in a FROM clause. */
 bool bsc_locator_is_bare(struct bsc_str text);
 
 /* ---- what runs the class: the executor -------------------------------- */

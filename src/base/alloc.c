@@ -46,6 +46,32 @@ bool bsc__str_equal(struct bsc_str a, struct bsc_str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+size_t bsc__utf8_valid(const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t i = 0;
+	while (i < len) {
+		unsigned char c = s[i];
+		if (c < 0x80) {
+			i++;
+			continue;
+		}
+		size_t more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+		unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+		unsigned char high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+		if (c < 0xC2 || c > 0xF4 || len - i <= more || s[i + 1] < low || s[i + 1] > high) {
+			return i;
+		}
+		for (size_t k = 2; k <= more; k++) {
+			if ((s[i + k] & 0xC0) != 0x80) {
+				return i;
+			}
+		}
+		i += more + 1;
+	}
+	return i;
+}
+
 static char fold(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;

@@ -37,6 +37,9 @@ static inline struct bsc_str bsc__str(const char *text)
 bool bsc__str_equal(struct bsc_str a, struct bsc_str b);
 bool bsc__str_equal_nocase(struct bsc_str a, struct bsc_str b);
 
+/* Length of the valid UTF-8 prefix (RFC 3629: no surrogates, shortest form). */
+size_t bsc__utf8_valid(const char *text, size_t len);
+
 /* The argument pair of a "%.*s" for a bsc_str. */
 #define BSC__ARG(s) (int)((s).len > INT32_MAX ? INT32_MAX : (s).len), ((s).ptr ? (s).ptr : "")
 

@@ -1,4 +1,4 @@
-/* Error text: one fixed buffer, never a half character. */
+/* Error text: one fixed buffer, always UTF-8. */
 #include "base/base.h"
 
 #include <stdio.h>
@@ -35,6 +35,11 @@ int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ..
 	} else if ((size_t)n >= sizeof(err->message)) {
 		size_t end = utf8_floor(err->message, sizeof(err->message) - sizeof(cut));
 		memcpy(err->message + end, cut, sizeof(cut));
+	}
+	/* "%.200s" counts bytes, and names come from outside. */
+	size_t len = strlen(err->message), at = 0;
+	while ((at += bsc__utf8_valid(err->message + at, len - at)) < len) {
+		err->message[at] = '?';
 	}
 	return status;
 }

@@ -89,12 +89,7 @@ static int fail_type(const struct ArrowSchema *declared, const struct ArrowSchem
 	char want_text[TYPE_TEXT], got_text[TYPE_TEXT], what[4 * TYPE_TEXT];
 	type_text(declared, want_text);
 	type_text(got, got_text);
-	struct bsc_str want_ext = extension_name(declared), got_ext = extension_name(got);
-	const char *detail = "";
-	if (strcmp(want_text, got_text) == 0) {
-		detail = bsc__str_equal(want_ext, got_ext) ? " (they differ in nested names or in a time zone)"
-		                                           : " (they differ in the extension type)";
-	}
+	const char *detail = strcmp(want_text, got_text) == 0 ? " (they differ in nested names or a time zone)" : "";
 	snprintf(what, sizeof(what),
 	         "column '%.200s' is %s, but infer_schema said %s%s. Cast it in read_partition, or change infer_schema",
 	         field_name(declared), got_text, want_text, detail);

@@ -8,6 +8,11 @@ static int take_columns(struct bsc_plan *plan, const struct bsc_request *request
 	int64_t n_all = plan->source->schema.n_children;
 	bool all = !request || !request->columns;
 	plan->n_columns = all ? n_all : request->n_columns;
+	if (plan->n_columns < 0) {
+		int64_t n = plan->n_columns;
+		plan->n_columns = 0;
+		return bsc__fail(err, BSC_INVALID, "%s was asked for %lld columns", plan->source->label, (long long)n);
+	}
 	plan->columns = bsc__calloc((size_t)plan->n_columns, sizeof(*plan->columns));
 	if (!plan->columns) {
 		return bsc__fail_nomem(err, "planning a scan");

@@ -13,7 +13,8 @@ struct bsc_cursor {
 	bool ready;  /* match and validate are made */
 	bool single; /* one partition, else claims them */
 	bool ended;
-	int64_t partition; /* that `reader` reads, or read last; -1 before */
+	int64_t partition; /* that `reader` reads, or is to read */
+	int64_t handed;    /* the last batch's; -1 before */
 	int64_t batch;
 	void *reader;
 	int64_t polled_at_ns;
@@ -37,7 +38,8 @@ int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error
 double bsc_scan_progress(const struct bsc_scan *scan)
 {
 	int64_t n = scan->plan->n_partitions;
-	return n ? (double)atomic_load(&scan->done) / (double)n : 1.0;
+	int64_t done = atomic_load(&scan->done); /* more than n where hosts read a partition again */
+	return done < n ? (double)done / (double)n : 1.0;
 }
 
 void bsc_scan_cancel(struct bsc_scan *scan)
@@ -68,7 +70,7 @@ int bsc_cursor_open(struct bsc_scan *scan, struct bsc_cursor **out, struct bsc_e
 	}
 	bsc_scan_ref(scan);
 	cursor->scan = scan;
-	cursor->partition = -1;
+	cursor->handed = -1;
 	return BSC_OK;
 }
 
@@ -90,7 +92,7 @@ int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct b
 
 int64_t bsc_cursor_partition(const struct bsc_cursor *cursor)
 {
-	return cursor->partition;
+	return cursor->handed;
 }
 
 static void reader_close(struct bsc_cursor *cursor)
@@ -218,7 +220,13 @@ int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, stru
 		if (array.release) {
 			rc = take_batch(cursor, &array, &schema, out, failure);
 			cursor->batch++;
-		} else if (ended) {
+			cursor->handed = out->release ? cursor->partition : cursor->handed;
+			continue;
+		}
+		if (schema.release) {
+			schema.release(&schema);
+		}
+		if (ended) {
 			reader_close(cursor);
 			atomic_fetch_add(&cursor->scan->done, 1);
 			cursor->ended = cursor->single;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Far beyond any real batch; keeps every product of a length in 64 bits. */
+/* Far beyond any real batch; keeps sums of a length and an offset in 64 bits. */
 #define ROWS_MAX ((int64_t)1 << 40)
 
 static int malformed(const struct bsc__place *place, const char *column, struct bsc_error *err, const char *what)
@@ -66,9 +66,15 @@ static const char *check_shape(const struct ArrowArrayView *view, struct ArrowAr
 	if (array->null_count < -1 || array->null_count > array->length) {
 		return "has a null count out of range";
 	}
+	int64_t widest = view->layout.child_size_elements;
 	int64_t n_fixed = 0;
 	while (n_fixed < NANOARROW_MAX_FIXED_BUFFERS && view->layout.buffer_type[n_fixed] != NANOARROW_BUFFER_TYPE_NONE) {
+		int64_t bits = view->layout.element_size_bits[n_fixed];
+		widest = bits > widest ? bits : widest;
 		n_fixed++;
+	}
+	if (widest > 0 && array->offset + array->length >= INT64_MAX / 2 / widest) {
+		return "has a length or an offset out of range";
 	}
 	bool views = is_view_type(view->storage_type);
 	if (views ? array->n_buffers < NANOARROW_BINARY_VIEW_FIXED_BUFFERS + 1 || array->n_buffers > INT32_MAX
@@ -139,30 +145,29 @@ static const struct ArrowSchema *find_forbidden_null(const struct ArrowSchema *f
 
 /* ---- text ---- */
 
-/* Length of the valid UTF-8 prefix (RFC 3629: no surrogates, shortest form). */
-static int64_t utf8_valid(const uint8_t *s, int64_t n)
+/* nanoarrow takes for granted that a view lies within its buffer. True if each
+ * of the column does, nested ones too. */
+static bool check_views(const struct ArrowArrayView *view)
 {
-	int64_t i = 0;
-	while (i < n) {
-		uint8_t c = s[i];
-		if (c < 0x80) {
-			i++;
+	const union ArrowBinaryView *items = view->buffer_views[1].data.as_binary_view;
+	for (int64_t i = 0; is_view_type(view->storage_type) && i < view->length; i++) {
+		const union ArrowBinaryView *item = &items[view->offset + i];
+		if (ArrowArrayViewIsNull(view, i) ||
+		    (item->inlined.size >= 0 && item->inlined.size <= NANOARROW_BINARY_VIEW_INLINE_SIZE)) {
 			continue;
 		}
-		int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
-		uint8_t low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
-		uint8_t high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
-		if (c < 0xC2 || c > 0xF4 || i + more >= n || s[i + 1] < low || s[i + 1] > high) {
-			return i;
+		int64_t size = item->ref.size, buffer = item->ref.buffer_index, offset = item->ref.offset;
+		if (size < 0 || offset < 0 || buffer < 0 || buffer >= view->n_variadic_buffers ||
+		    !view->variadic_buffers[buffer] || offset + size > view->variadic_buffer_sizes[buffer]) {
+			return false;
 		}
-		for (int k = 2; k <= more; k++) {
-			if ((s[i + k] & 0xC0) != 0x80) {
-				return i;
-			}
-		}
-		i += more + 1;
 	}
-	return i;
+	for (int64_t i = 0; i < view->n_children; i++) {
+		if (!check_views(view->children[i])) {
+			return false;
+		}
+	}
+	return !view->dictionary || check_views(view->dictionary);
 }
 
 /* True if every string of the column, nested ones too, is UTF-8. Rows behind a
@@ -174,7 +179,7 @@ static bool check_text(const struct ArrowArrayView *view)
 	for (int64_t i = 0; text && i < view->length; i++) {
 		if (!ArrowArrayViewIsNull(view, i)) {
 			struct ArrowStringView s = ArrowArrayViewGetStringUnsafe(view, i);
-			if (utf8_valid((const uint8_t *)s.data, s.size_bytes) != s.size_bytes) {
+			if (bsc__utf8_valid(s.data, (size_t)s.size_bytes) != (size_t)s.size_bytes) {
 				return false;
 			}
 		}
@@ -200,7 +205,7 @@ static const char *check_root(const struct bsc__match *match, const struct Arrow
 	if (array->n_buffers != 1 || !array->buffers || array->dictionary) {
 		return "the batch is not laid out as a struct";
 	}
-	if (count_nulls(array, 0, array->length) != 0) {
+	if (array->null_count < -1 || array->null_count > 0 || count_nulls(array, 0, array->length) != 0) {
 		return "the batch has null rows, which a table can't hold";
 	}
 	return NULL;
@@ -229,6 +234,9 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 		               ArrowArrayViewValidate(view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK))) {
 			snprintf(text, sizeof(text), "can't be read: %s", reason.message);
 			what = text;
+		}
+		if (!what && validate->full && !check_views(view)) {
+			what = "has a string view outside its buffers";
 		}
 		if (!what && validate->full && !check_text(view)) {
 			what = "holds text that is not UTF-8";

@@ -10,23 +10,32 @@ static int check_field(const struct ArrowSchema *field, const char *label, const
 		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' is nested deeper than %d levels", label,
 		                 column, BSC__SCHEMA_DEPTH_MAX);
 	}
-	struct ArrowSchemaView view;
-	struct ArrowError reason;
-	if (!field || !field->release || !field->format || (field->n_children > 0 && !field->children)) {
+	if (!field || !field->release || !field->format || field->n_children < 0 ||
+	    (field->n_children > 0 && !field->children)) {
 		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' exports a schema that was released", label,
 		                 column);
 	}
-	if (ArrowSchemaViewInit(&view, field, &reason) != NANOARROW_OK) {
-		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s", label,
-		                 column, reason.message);
-	}
+	/* Children before their parent: nanoarrow looks into a map's entries and a
+	 * dictionary unasked. */
 	for (int64_t i = 0; i < field->n_children; i++) {
 		int rc = check_field(field->children[i], label, column, depth + 1, err);
 		if (rc != BSC_OK) {
 			return rc;
 		}
 	}
-	return field->dictionary ? check_field(field->dictionary, label, column, depth + 1, err) : BSC_OK;
+	if (field->dictionary) {
+		int rc = check_field(field->dictionary, label, column, depth + 1, err);
+		if (rc != BSC_OK) {
+			return rc;
+		}
+	}
+	struct ArrowSchemaView view;
+	struct ArrowError reason;
+	if (ArrowSchemaViewInit(&view, field, &reason) != NANOARROW_OK) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s", label,
+		                 column, reason.message);
+	}
+	return BSC_OK;
 }
 
 int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struct bsc_error *err)
@@ -42,7 +51,8 @@ int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struc
 	}
 	for (int64_t i = 0; i < schema->n_children; i++) {
 		const struct ArrowSchema *child = schema->children ? schema->children[i] : NULL;
-		int rc = check_field(child, label, child && child->name ? child->name : "", 1, err);
+		bool named = child && child->release && child->name;
+		int rc = check_field(child, label, named ? child->name : "", 1, err);
 		if (rc != BSC_OK) {
 			return rc;
 		}

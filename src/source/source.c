@@ -105,13 +105,16 @@ static int locate(struct bsc_str text, const struct bsc__settings *settings, str
 	}
 	struct bsc_str whole = text;
 	if (!text.len) {
-		size_t cap = settings->module.len + settings->cls.len + 2;
-		*joined = bsc__alloc(cap);
+		struct bsc_str module = settings->module, cls = settings->cls;
+		*joined = bsc__alloc(module.len + cls.len + 1);
 		if (!*joined) {
 			return bsc__fail_nomem(err, "opening a source");
 		}
-		snprintf(*joined, cap, "%.*s:%.*s", BSC__ARG(settings->module), BSC__ARG(settings->cls));
-		whole = bsc__str(*joined);
+		/* Byte for byte: a NUL is for bsc_locator_parse to refuse, not to end at. */
+		memcpy(*joined, module.ptr, module.len);
+		(*joined)[module.len] = ':';
+		memcpy(*joined + module.len + 1, cls.ptr, cls.len);
+		whole = (struct bsc_str){*joined, module.len + cls.len + 1};
 	}
 	return bsc_locator_parse(whole, out, err);
 }
