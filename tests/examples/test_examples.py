@@ -1,0 +1,84 @@
+"""The examples run, are short, and read right."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SOURCES = sorted(p for p in EXAMPLES.glob("*.py") if p.name != "demo.py")
+
+
+def load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+def test_an_example_is_under_40_lines(path):
+    assert len(path.read_text().splitlines()) < 40
+
+
+def test_the_demo_runs_and_shows_the_right_rows():
+    out = subprocess.run(
+        [sys.executable, EXAMPLES / "demo.py"], capture_output=True, text=True, timeout=110, check=True, cwd="/"
+    ).stdout
+    assert "│ Frontier Airlines Inc.      │     685 │           21.9 │" in out
+    assert "│ calm    │  149178 │           11.0 │" in out
+    assert "336,776 rows of 19 columns" in out
+    assert "M rows/s" in out
+    assert "Try next:" in out
+    assert Path.home().as_posix() not in out
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_csv_partitions_lose_and_repeat_no_line(con, tmp_path, partitions, end, newline):
+    lines = ["id,name,x", *(f"{i},{'n' * (i % 13)},{i / 4}" for i in range(40))]
+    path = tmp_path / "t.csv"
+    path.write_bytes((newline.join(lines) + (newline if end else "")).encode())
+    got = con.sql(f"FROM python('{EXAMPLES}/csv_table.py:CsvTable', path := '{path}', partitions := {partitions})")
+    want = pacsv.read_csv(path, convert_options=pacsv.ConvertOptions(strings_can_be_null=True))
+    assert got.to_arrow_table().to_pylist() == want.to_pylist()
+
+
+def test_csv_columns_are_pushed_into_the_parser(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,x\n")
+    source, options = load("csv_table").CsvTable(), {"path": str(tmp_path / "t.csv"), "partitions": "1"}
+    source.infer_schema(options)
+    (table,) = source.read_partition(source.plan_partitions(options)[0], options, columns=["b"])
+    assert table.to_pylist() == [{"b": "x"}]
+
+
+@pytest.mark.parametrize("chunk_kib", [0, 1, 1000])
+def test_dpkg_packages_come_once_each(con, tmp_path, chunk_kib):
+    path = tmp_path / "status"
+    path.write_text(
+        "".join(
+            f"Package: p{i}\nVersion: 1.{i}\nInstalled-Size: {i}\nDescription: x\n more: not a field\n\n"
+            for i in range(99)
+        )
+    )
+    rows = con.execute(
+        f"FROM python('{EXAMPLES}/dpkg_status.py:DpkgStatus', path := '{path}', chunk_kib := {chunk_kib})"
+    ).fetchall()
+    assert rows == [(f"p{i}", f"1.{i}", None, None, i) for i in range(99)]
+
+
+def test_pyarrow_is_all_that_the_examples_import():
+    assert pa
+    for path in SOURCES:
+        lines = [line for line in path.read_text().splitlines() if line.startswith(("import ", "from "))]
+        assert {line.split()[1].split(".")[0] for line in lines} <= {"io", "os", "re", "pyarrow"}
