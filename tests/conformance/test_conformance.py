@@ -103,5 +103,5 @@ def test_every_broken_class_is_a_case():
 
 
 def test_an_unknown_setting_lists_the_known_ones(engine):
-    with pytest.raises(engine.fails_with, match="unknown setting 'bascule_foo'.*this version knows"):
+    with pytest.raises(engine.fails_with, match=r"unknown setting 'bascule_foo'.*this version knows"):
         engine.read("testsources:Good", {"bascule_foo": "1"}, None)
