@@ -1,0 +1,1 @@
+"""The performance figures of docs/benchmarks.md: ``python -m bench``."""

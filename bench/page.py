@@ -1,0 +1,186 @@
+"""Writes docs/benchmarks.md and its chart from the results."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from bench import chart
+
+_HEAD = """\
+# Benchmarks
+
+Written by `python -m bench` from [bench/results.json](../bench/results.json).
+
+DuckDB reads a Python class by `python(...)`, in its own process. What does that cost? The other side is DuckDB over the
+same Arrow batches as an in-memory `pyarrow.Table`: the best that DuckDB does with Arrow data from Python. The class
+yields batches that were made before, so what is measured is the bridge, not the making of data.
+
+![Each figure with its target](benchmarks.svg)
+"""
+
+_READING = """\
+## How to read it
+
+- A ratio is the time of `python(...)` over the time of the Table. 1.00 is the same; less is better.
+- The two sides run in turn, A B A B, in one process on one connection, after one warm-up of each. A ratio is the median
+  of the ratios of neighbours, and in brackets are the lowest and the highest. Differences are made the same way. For the
+  first row each side has processes of its own, in turn, and no warm-up.
+- Only ratios and differences are claims. The times beside them are medians on this machine, each
+  side's own: there to judge the ratios by, not to be divided.
+- One line is the Table against itself. A ratio that is nearer to 1 than that line's brackets says nothing.
+- Each query's answer is checked, each time, and so is the number of batches that the class yielded.
+- The first two cases yield one batch again and again, and the Table is made of that batch too: on both sides its data
+  may stay in the processor's caches.
+"""
+
+_NOT_MEASURED = """\
+## What was not measured
+
+- Classes that make their data: reading files or sockets, building batches. It is your code's time, and it comes on top.
+- More than two threads, other processors, other systems, free-threaded Python.
+- Filters: DuckDB applies them on both sides, above the scan.
+- Strings of many distinct values, nested types, dictionaries, nulls.
+- Several queries at once.
+- Other engines.
+"""
+
+_REPRODUCE = """\
+## How to reproduce it
+
+```
+make bench                              # all cases, a few minutes; writes this page
+.venv/bin/python -m bench --quick       # a tenth of the work, writes nothing
+.venv/bin/python -m bench --only memory # one case: large-batches, small-batches, partitions, first-row, columns, memory
+```
+
+Leave the machine alone meanwhile: both cores are used.
+"""
+
+
+def write(results: dict[str, Any], docs: Path) -> None:
+    """Writes both files into ``docs``."""
+    (docs / "benchmarks.md").write_text(markdown(results), "utf-8")
+    chart.write(results, docs / "benchmarks.svg")
+
+
+def number(value: float, unit: str) -> str:
+    """A measured value, as precise as it is read.
+
+    Example:
+        >>> [number(*it) for it in [(1.0749, "x"), (5.0, "ms"), (1234.5, "ms"), (9.95, "x growth")]]
+        ['1.07', '5.0', '1,234', '9.9x']
+    """
+    if unit == "x":
+        return f"{value:.2f}"
+    if unit == "x growth":
+        return f"{value:.1f}x"
+    if abs(value) >= 9.95:
+        return f"{value:,.0f}"
+    digits = 1 if abs(value) >= 1 or unit.startswith("MiB") else 2
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no minus zero
+
+
+def quantity(value: float, unit: str) -> str:
+    """:func:`number` with its unit."""
+    return number(value, unit) if unit.startswith("x") else f"{number(value, unit)} {unit}"
+
+
+def limit(figure: dict[str, Any]) -> str:
+    """The target, with its unit."""
+    target, unit = figure["target"], figure["unit"]
+    return number(target, unit) if unit.startswith("x") else f"{target:g} {unit}"
+
+
+def spread(figure: dict[str, Any]) -> str:
+    """The value with its lowest and highest: ``1.07 (1.05..1.09)``."""
+    value, unit = figure["value"], figure["unit"]
+    return f"{quantity(value['median'], unit)} ({number(value['low'], unit)}..{number(value['high'], unit)})"
+
+
+def met(figure: dict[str, Any]) -> bool | None:
+    """Whether the median is within the target; None without one."""
+    return None if figure["target"] is None else figure["value"]["median"] <= figure["target"]
+
+
+def plain(figure: dict[str, Any]) -> str:
+    """One line for a terminal."""
+    verdict = {True: "met", False: "MISSED", None: ""}[met(figure)]
+    target = "" if figure["target"] is None else f"  target {limit(figure)}: {verdict}"
+    sides = [
+        f"{side} {quantity(figure[key]['median'], figure['side_unit'])}"
+        for side, key in (("python", "ours"), ("table", "theirs"))
+        if figure[key]
+    ]
+    return f"{figure['name']}: {spread(figure)}{target}  [{', '.join(sides)}]"
+
+
+def markdown(results: dict[str, Any]) -> str:
+    dates = sorted({case["date"] for case in results["cases"].values()})
+    where = results["machine"]
+    parts = [
+        _HEAD,
+        _prose(
+            "Machine: {cpu}, {cores} cores, {memory}, {system}.".format(**where)
+            + f" Versions: {', '.join(f'{name} {version}' for name, version in results['versions'].items())}."
+            + f" Date: {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
+        ),
+        "## Figures\n",
+        *(_case(case) for case in results["cases"].values()),
+        _READING,
+        _lines(results["lines_of_c"]),
+        _NOT_MEASURED,
+        _REPRODUCE,
+    ]
+    return "\n".join(parts)
+
+
+def _case(case: dict[str, Any]) -> str:
+    rows = [
+        "| | measured (lowest..highest) | target, at most | | `python(...)` | Table |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
+    for figure in case["figures"]:
+        unit = figure["side_unit"]
+        verdict = {True: "met", False: "**missed**", None: ""}[met(figure)]
+        target = "" if figure["target"] is None else limit(figure)
+        sides = [quantity(figure[key]["median"], unit) if figure[key] else "" for key in ("ours", "theirs")]
+        rows.append(f"| {figure['name']} | {spread(figure)} | {target} | {verdict} | {sides[0]} | {sides[1]} |")
+    setup = _prose(f"{case['setup'][0].upper()}{case['setup'][1:]}.")
+    return "\n".join([f"### {case['title']}\n", setup, *rows, *_growth_remark(case["figures"])]) + "\n"
+
+
+def _growth_remark(figures: list[dict[str, Any]]) -> list[str]:
+    """What of the growth with the columns is DuckDB's own."""
+    growth = {figure["name"].split(":")[0]: figure for figure in figures if figure["unit"] == "x growth"}
+    time = {figure["name"].split(":")[0]: figure for figure in figures if figure["unit"] == "x"}
+    listed, named = (next((name for name in growth if word in name), None) for word in ("DESCRIBE", "EXPLAIN"))
+    if listed is None or named is None:
+        return []
+    names = [listed, next(name for name in growth if name.startswith("all columns"))]
+    told = " and ".join(f"{growth[name]['theirs']['median']:.1f} times ({name})" for name in names)
+    text = (
+        "Ten times the columns should take about ten times as long where all of them are used. What of it is DuckDB's own "
+        f"shows on the Table, which has no class and no bridge: it takes {told}. Bascule binds all columns in each of these "
+        f"queries. One that names a single column is planned in {time[named]['ours']['median']:.1f} ms at the most columns, "
+        f"{growth[named]['value']['median']:.1f} times the time for a tenth of them, and that includes Bascule's whole bind. "
+        f"DESCRIBE takes {time[listed]['ours']['median']:.0f} ms: the difference is DuckDB listing the columns."
+    )
+    return ["", _prose(text).rstrip("\n")]
+
+
+def _prose(text: str) -> str:
+    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
+
+
+def _lines(files: dict[str, list[int]]) -> str:
+    rows = ["| file | lines of C | lines in all |", "|---|---:|---:|"]
+    rows += [f"| engines/duckdb/{name} | {code} | {total} |" for name, (total, code) in files.items()]
+    total, code = (sum(counts[i] for counts in files.values()) for i in (0, 1))
+    return (
+        "## Size of the adapter\n\n"
+        f"Between `bascule.h` and DuckDB are {code} lines of C, without blank lines and comments, {total} with them.\n\n"
+        + "\n".join([*rows, f"| together | {code} | {total} |"])
+        + "\n"
+    )
