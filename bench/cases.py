@@ -32,7 +32,7 @@ from bench.measure import (
 )
 
 N_THREADS = 2
-N_PARTITIONS = 8
+N_PARTITIONS = 32
 TABLE = "arrow_table"
 
 
@@ -138,7 +138,7 @@ def _ratio(target: float) -> Compare:
 
 def large_batches(quick: bool) -> Case:
     """100 M rows in batches of 64 Ki rows."""
-    wide = WideTable(65536, 19 if quick else 191)
+    wide = WideTable(65536, 5 if quick else 48)
     n = 5 if quick else 15
     compare: dict[str, Compare] = {
         "all nine columns": _ratio(1.10),
@@ -154,7 +154,7 @@ def large_batches(quick: bool) -> Case:
 
 def small_batches(quick: bool) -> Case:
     """50 M rows in batches of 2,048 rows."""
-    wide = WideTable(2048, 305 if quick else 3052)
+    wide = WideTable(2048, 76 if quick else 763)
 
     def per_batch(ours: list[float], theirs: list[float]) -> tuple[Spread, str, float | None]:
         return differences(ours, theirs, 1e6 / wide.n_batches), "µs a batch more", 5.0
@@ -199,7 +199,7 @@ FIRST_ROW_RUNS = 20
 
 def _first_rows(table: bool) -> tuple[list[float], int]:
     """In a process of its own: seconds of the first run and of the next ones, and the most batches that one pulled."""
-    wide = WideTable(65536, 191)
+    wide = WideTable(65536, 48)
     con = connect()
     if table:
         con.register(TABLE, wide.table())
@@ -237,7 +237,7 @@ def first_row(quick: bool) -> Case:
     ]
     setup = (
         f"LIMIT 1 of the table of the first case, from execute to fetchone, imports done and connected, in {n_processes} "
-        f"processes a side; a query pulled at most {pulled} of the {191 * N_PARTITIONS:,} batches"
+        f"processes a side; a query pulled at most {pulled} of the {48 * N_PARTITIONS:,} batches"
     )
     return Case("First row", setup, figures)
 
@@ -338,7 +338,7 @@ def _aggregate(query: str, batches: int) -> None:
 
 def memory(quick: bool) -> Case:
     """A hundred times the rows through an aggregate: peak memory of the process."""
-    few, many = (2, 191) if quick else (19, 1908)
+    few, many = (2, 48) if quick else (5, 477)
     n = 1 if quick else 3
     figures = []
     for query in ("sum of one column", "all nine columns"):

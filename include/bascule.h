@@ -189,7 +189,7 @@ struct bsc_request {
 
 /* The same, as an executor sees it: hints for the class. */
 struct bsc_hints {
-	const char *const *columns; /* names; NULL: all columns */
+	const char *const *columns; /* names, each column once; NULL: all columns */
 	int64_t n_columns;
 };
 

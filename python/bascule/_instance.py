@@ -140,6 +140,18 @@ def not_arrow(item: object) -> ContractError:
     )
 
 
+def trimming(schema: Any, columns: tuple[str, ...]) -> tuple[Any, list[int] | None]:
+    """What to select of batches with a ``pyarrow.Schema`` for a query that reads ``columns``.
+
+    Returns:
+        The schema, and the columns' indices; or None for them where it is not worth it, or where a
+        name is missing or not unique: then batches go whole.
+    """
+    indices = [schema.get_field_index(name) for name in columns]
+    worth_it = 2 * len(indices) < len(schema) and all(i >= 0 for i in indices)
+    return schema, indices if worth_it else None
+
+
 def _list(columns: tuple[str, ...] | None) -> list[str] | None:
     return None if columns is None else list(columns)
 

@@ -47,24 +47,39 @@ static int make_schema(struct bsc_plan *plan, struct bsc_error *err)
 	return BSC_OK;
 }
 
+/* The names of the asked columns, each column once, in the engine's order.
+ * Returns how many; `seen` has room for the source's columns, all false. */
+static int64_t list_names(const struct bsc_plan *plan, const char **names, bool *seen)
+{
+	int64_t n = 0;
+	for (int64_t i = 0; i < plan->n_columns; i++) {
+		if (!seen[plan->columns[i]]) {
+			const char *name = plan->schema.children[i]->name;
+			seen[plan->columns[i]] = true;
+			names[n++] = name ? name : "";
+		}
+	}
+	return n;
+}
+
 /* The class sees names, and only where the query reads less than everything. */
 static int ask(struct bsc_plan *plan, bool all, struct bsc_error *err)
 {
-	const char **names = NULL;
-	struct bsc_hints hints = {NULL, 0};
-	if (!all) {
-		names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
-		if (!names) {
-			return bsc__fail_nomem(err, "planning a scan");
-		}
-		for (int64_t i = 0; i < plan->n_columns; i++) {
-			const char *name = plan->schema.children[i]->name;
-			names[i] = name ? name : "";
-		}
-		hints = (struct bsc_hints){names, plan->n_columns};
-	}
 	const struct bsc_executor *executor = plan->source->executor;
-	int rc = executor->plan(plan->source->instance, &hints, &plan->handle, &plan->n_partitions, err);
+	struct bsc_hints hints = {NULL, 0};
+	if (all) {
+		return executor->plan(plan->source->instance, &hints, &plan->handle, &plan->n_partitions, err);
+	}
+	const char **names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
+	bool *seen = bsc__calloc((size_t)plan->source->schema.n_children, sizeof(*seen));
+	int rc;
+	if (names && seen) {
+		hints = (struct bsc_hints){names, list_names(plan, names, seen)};
+		rc = executor->plan(plan->source->instance, &hints, &plan->handle, &plan->n_partitions, err);
+	} else {
+		rc = bsc__fail_nomem(err, "planning a scan");
+	}
+	bsc__free(seen);
 	bsc__free(names);
 	return rc;
 }

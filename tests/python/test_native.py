@@ -91,8 +91,8 @@ def test_columns_that_are_not_there():
 
 def test_a_class_that_takes_columns_is_given_them_by_name():
     testsources.Columns.seen.clear()
-    (table,) = read_all("testsources:Columns", {"partitions": "1"}, ["x", "p"])
-    assert table.schema.names == ["x", "p"]
+    (table,) = read_all("testsources:Columns", {"partitions": "1"}, ["x", "p", "x"])
+    assert table.schema.names == ["x", "p", "x"]
     read_all("testsources:Columns", {"partitions": "1"})
     assert testsources.Columns.seen == [("plan", ["x", "p"]), ("read", ["x", "p"]), ("plan", None), ("read", None)]
 
@@ -111,6 +111,20 @@ def test_a_cancelled_scan_reads_no_more():
     scan.cancel()
     with pytest.raises((OSError, pa.ArrowException), match="the scan of testsources:Numbers was cancelled"):
         reader.read_next_batch()
+
+
+def test_a_wide_batch_is_trimmed_before_its_export(monkeypatch):
+    """From the second batch of a schema on; the rows are the same, and a new schema is checked whole."""
+    names = [f"c{i}" for i in range(50)]
+    batches = [pa.record_batch([[i * 100 + c] for c in range(50)], names=names) for i in range(4)]
+    monkeypatch.setattr(Yields, "schema", batches[0].schema)
+    monkeypatch.setattr(Yields, "items", batches)
+    (table,) = read_all("testsources:Yields", columns=["c7", "c3", "c7"])
+    assert [c.to_pylist() for c in table.columns] == [[7, 107, 207, 307], [3, 103, 203, 303], [7, 107, 207, 307]]
+    other = batches[3].append_column("zz", pa.array([1]))
+    monkeypatch.setattr(Yields, "items", [*batches, other])
+    with pytest.raises((OSError, pa.ArrowException), match="batch 4: column 'zz' is not in the schema"):
+        read_all("testsources:Yields", columns=["c7"])
 
 
 def test_buffers_are_not_copied(monkeypatch):

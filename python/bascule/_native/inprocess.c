@@ -21,7 +21,8 @@ static struct {
 	PyObject *option_error;
 	PyObject *arrow_c_array; /* interned names */
 	PyObject *arrow_c_stream;
-	PyObject *open, *plan, *read, *close;
+	PyObject *open, *plan, *read, *close, *schema, *select;
+	PyObject *trimming; /* bascule._instance.trimming */
 } py;
 
 /* The references into Python of one thing that the core holds, in a list of all
@@ -48,7 +49,7 @@ struct plan {
 };
 
 struct reader {
-	struct held *held; /* the class's iterator */
+	struct held *held; /* the class's iterator; what trimming() said, once it did */
 	struct plan *plan; /* outlives the reader */
 	int64_t partition;
 	int64_t n_partitions;
@@ -563,6 +564,35 @@ static int export_stream(PyObject *item, struct ArrowArrayStream *stream)
 	return rc;
 }
 
+/* A pyarrow batch without the columns that the query doesn't read, so that these
+ * are not exported only to be dropped: one of 5,000 columns costs as one of 5.
+ * The first batch of each schema goes whole, for the core to check. item: moved.
+ * NULL: an exception is set. */
+static PyObject *trim(struct reader *reader, PyObject *item)
+{
+	PyObject *columns = reader->plan->held->refs[1];
+	if (columns == Py_None || strcmp(Py_TYPE(item)->tp_name, "pyarrow.lib.RecordBatch") != 0) {
+		return item;
+	}
+	PyObject *schema = PyObject_GetAttr(item, py.schema);
+	PyObject *known = reader->held->refs[1]; /* (schema, indices or None) */
+	int same = !schema ? -1 : known ? PyObject_RichCompareBool(schema, PyTuple_GET_ITEM(known, 0), Py_EQ) : 0;
+	PyObject *trimmed = NULL;
+	if (same == 0) {
+		PyObject *said = PyObject_CallFunctionObjArgs(py.trimming, schema, columns, NULL);
+		if (said) {
+			Py_XSETREF(reader->held->refs[1], said);
+			trimmed = Py_NewRef(item);
+		}
+	} else if (same == 1) {
+		PyObject *indices = PyTuple_GET_ITEM(known, 1);
+		trimmed = indices == Py_None ? Py_NewRef(item) : PyObject_CallMethodOneArg(item, py.select, indices);
+	}
+	Py_XDECREF(schema);
+	Py_DECREF(item);
+	return trimmed;
+}
+
 /* Pulls one item of the class: an array, or a stream that is then in hand, or
  * the end (*ended). */
 static int next_item(struct reader *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
@@ -574,6 +604,9 @@ static int next_item(struct reader *reader, struct ArrowArray *array, struct Arr
 	}
 	int rc = BSC_OK;
 	PyObject *item = PyIter_Next(reader->held->refs[0]);
+	if (item) {
+		item = trim(reader, item);
+	}
 	if (!item) {
 		*ended = !PyErr_Occurred();
 		rc = *ended ? BSC_OK : fail_read(err, reader);
@@ -727,13 +760,14 @@ const struct bsc_executor *inprocess_executor(void)
 	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
 	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||
 	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 ||
+	    import("bascule._instance", "trimming", &py.trimming) < 0 ||
 	    import("bascule.errors", "describe", &py.describe) < 0 ||
 	    import("bascule.errors", "BasculeError", &py.bascule_error) < 0 ||
 	    import("bascule.errors", "SourceNotFoundError", &py.source_not_found) < 0 ||
 	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
 	    intern("__arrow_c_array__", &py.arrow_c_array) < 0 || intern("__arrow_c_stream__", &py.arrow_c_stream) < 0 ||
-	    intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 ||
-	    intern("close", &py.close) < 0) {
+	    intern("schema", &py.schema) < 0 || intern("select", &py.select) < 0 || intern("open", &py.open) < 0 ||
+	    intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 || intern("close", &py.close) < 0) {
 		return NULL;
 	}
 	return &executor;
