@@ -14,7 +14,7 @@ import datetime
 import json
 from typing import Any
 
-from bench import lines, page
+from bench import lines, page, texts
 from bench.cases import CASES
 from bench.machine import REPOSITORY, machine, versions
 from bench.measure import fresh, say
@@ -53,7 +53,7 @@ def _measure(names: list[str], quick: bool) -> dict[str, Any]:
         case = dataclasses.asdict(fresh(CASES[name], quick))
         cases[name] = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **case}
         for figure in case["figures"]:
-            say("  " + page.plain(figure))
+            say("  " + texts.plain(figure))
             if figure["name"].startswith("noise") and not (
                 figure["value"]["low"] > 0.9 and figure["value"]["high"] < 1.1
             ):

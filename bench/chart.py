@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.texts import limit, number
+
 INK, FAINT, GRID = "#24292f", "#6e7781", "#e6e8eb"
 MET, MISSED, OTHER = "#0969da", "#d1570a", "#8c959f"
 
@@ -126,7 +128,6 @@ def _draw_ratios(ax: Any, ratios: list[Any]) -> None:
 
 
 def _draw_budgets(ax: Any, budgets: list[Any]) -> None:
-    from bench.page import limit, number
 
     _panel(ax, "Share of what it may cost", [label for label, _ in budgets])
     lowest, highest = 0.0, 1.15

@@ -5,6 +5,7 @@ set -eu
 
 missing=
 command -v clang-19 >/dev/null || missing="$missing clang-19"
+ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.tsan* >/dev/null 2>&1 || missing="$missing libclang-rt-19-dev"
 [ -e /usr/include/cmocka.h ] || missing="$missing libcmocka-dev"
 [ -z "$missing" ] && exit 0
 

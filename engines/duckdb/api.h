@@ -8,26 +8,29 @@
 
 #define DUCKDB_V2_API_ALLOW_UNSTABLE 1
 #include "duckdb_extension_v2.h"
+#include "duckdb_static_extension.h"
 
-/* Filled by duckdb_adapter_register; each duckdb_v2_* name below is a member. */
+/* Filled by api_load; each duckdb_v2_* name is a member of it. */
 DUCKDB_EXTENSION_EXTERN
 
-/* The executor that opens sources; set with the table above. */
-extern const struct bsc_executor *adapter_executor;
-
-/* The entry point that DuckDB calls for each database it opens. */
-void adapter_init(struct duckdb_v2_extension_input *input);
-
-/* Registers the table function; the replacement scan and settings. */
-DUCKDB_V2_ERROR scan_register(const struct duckdb_v2_extension_input *input, duckdb_v2_factory_handle factory);
-
-/* Opens the source that a call of python(...) names, for a bind callback. */
-struct bsc_source *call_open_source(duckdb_v2_function_bind_info_handle call, duckdb_v2_context_handle context,
-                                    duckdb_v2_error_info_handle *err);
+/* Fills the table by name from the shared object that holds DuckDB, which is
+ * loaded already; all of it, or an error that says what is missing.
+ * *register_out: DuckDB's function that registers a static extension. */
+typedef int32_t (*duckdb_register_fn)(duckdb_extension_describe_t describe);
+int api_load(const char *library_path, duckdb_register_fn *register_out, struct bsc_error *err) BSC_MUST_CHECK;
 
 /* Reports a failure of the core, or of this adapter, in DuckDB's terms. */
 void fail_with(duckdb_v2_error_info_handle *err, const struct bsc_error *error);
 void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const char *text);
+
+/* Ends a function that has a `code` and one way out. */
+#define TRY(call)                                                                                                      \
+	do {                                                                                                               \
+		code = (call);                                                                                                 \
+		if (code != DUCKDB_V2_ERROR_NONE) {                                                                            \
+			goto out;                                                                                                  \
+		}                                                                                                              \
+	} while (0)
 
 static inline duckdb_v2_str str_of(const char *text)
 {

@@ -6,7 +6,7 @@
  *   python(python_module := 'pkg.mod', python_class := 'Class')
  *   python('pkg.mod:Class', options := MAP {'region': 'eu'})
  */
-#include "api.h"
+#include "call.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -350,8 +350,8 @@ static uint64_t connection_id(const struct call *call)
 	return id;
 }
 
-struct bsc_source *call_open_source(duckdb_v2_function_bind_info_handle info, duckdb_v2_context_handle context,
-                                    duckdb_v2_error_info_handle *err)
+struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_v2_function_bind_info_handle info,
+                                    duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
 	struct call call = {.info = info, .context = context, .err = err};
 	struct bsc_source *source = NULL;
@@ -369,7 +369,7 @@ struct bsc_source *call_open_source(duckdb_v2_function_bind_info_handle info, du
 	}
 	if (take_name(&call, variadic, &name) && take_options(&call, variadic, kwargs) && take_settings(&call)) {
 		struct bsc_str text = {name, name ? strlen(name) : 0};
-		if (bsc_source_open(adapter_executor, text, call.options, connection_id(&call), &source, &error) == BSC_OK) {
+		if (bsc_source_open(executor, text, call.options, connection_id(&call), &source, &error) == BSC_OK) {
 			call.options = NULL;
 		} else {
 			fail_with(err, &error);

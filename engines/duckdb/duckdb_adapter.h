@@ -14,12 +14,12 @@ const char *duckdb_adapter_version(void);
 /* Registers the adapter for every database that this process opens from now on.
  *
  * library_path  borrowed: the shared object that holds DuckDB, loaded already
- * executor      borrowed, must outlive the process's databases
+ * opener        borrowed: the executor that opens sources, must outlive the process's databases
  *
  * Fails without a trace in DuckDB where the library is another version or lacks a
  * function; must not be called where another copy of the adapter is registered
  * (DuckDB then refuses to open any database). Calling it again is a no-op. */
-int duckdb_adapter_register(const char *library_path, const struct bsc_executor *executor,
+int duckdb_adapter_register(const char *library_path, const struct bsc_executor *opener,
                             struct bsc_error *err) BSC_MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* Options: an ordered list of name and value, and the bridge's settings in it. */
+/* Options: an ordered list of name and value. */
 #include "source/source.h"
 
 #include <string.h>
@@ -116,22 +116,4 @@ bool bsc__options_equal(const struct bsc_options *a, const struct bsc_options *b
 		}
 	}
 	return true;
-}
-
-int bsc__options_user(const struct bsc_options *options, struct bsc_options **out, struct bsc_error *err)
-{
-	struct bsc_options *user = NULL;
-	*out = NULL;
-	int rc = bsc_options_new(&user, err);
-	for (size_t i = 0; rc == BSC_OK && i < bsc_options_count(options); i++) {
-		if (!bsc__setting_is(options->items[i].name)) {
-			rc = bsc_options_add(user, options->items[i].name, options->items[i].value, err);
-		}
-	}
-	if (rc != BSC_OK) {
-		bsc_options_free(user);
-		return rc;
-	}
-	*out = user;
-	return BSC_OK;
 }

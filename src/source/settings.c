@@ -87,3 +87,21 @@ int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *
 	out->validate_full = full;
 	return BSC_OK;
 }
+
+int bsc__options_user(const struct bsc_options *options, struct bsc_options **out, struct bsc_error *err)
+{
+	struct bsc_options *user = NULL;
+	*out = NULL;
+	int rc = bsc_options_new(&user, err);
+	for (size_t i = 0; rc == BSC_OK && i < bsc_options_count(options); i++) {
+		if (!bsc__setting_is(bsc_options_name(options, i))) {
+			rc = bsc_options_add(user, bsc_options_name(options, i), bsc_options_value(options, i), err);
+		}
+	}
+	if (rc != BSC_OK) {
+		bsc_options_free(user);
+		return rc;
+	}
+	*out = user;
+	return BSC_OK;
+}

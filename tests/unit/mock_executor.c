@@ -1,5 +1,6 @@
 #include "mock_executor.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -264,17 +265,24 @@ static void *new_handle(size_t size)
 	return handle;
 }
 
+/* Guards what a call leaves in the mock for a test to read: kind, module, name,
+ * label, options. */
+static pthread_mutex_t texts_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
 {
 	struct mock *mock = state;
+	bool other = bsc__str_equal(locator->name, bsc__str("Other"));
+	pthread_mutex_lock(&texts_lock);
 	mock->kind = locator->kind;
 	snprintf(mock->module, sizeof(mock->module), "%.*s", BSC__ARG(locator->module));
 	snprintf(mock->name, sizeof(mock->name), "%.*s", BSC__ARG(locator->name));
+	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_RESOLVE, err)) {
 		return err->status;
 	}
 	mock->classes++;
-	*class_out = strcmp(mock->name, "Other") == 0 ? &class_other : &class_orders;
+	*class_out = other ? &class_other : &class_orders;
 	return BSC_OK;
 }
 
@@ -291,6 +299,7 @@ static int open_instance(void *state, void *cls, const char *label, const struct
 {
 	struct mock *mock = state;
 	must(cls == &class_orders || cls == &class_other, "a class that resolve never gave");
+	pthread_mutex_lock(&texts_lock);
 	snprintf(mock->label, sizeof(mock->label), "%s", label);
 	size_t used = 0;
 	mock->options[0] = '\0';
@@ -298,6 +307,7 @@ static int open_instance(void *state, void *cls, const char *label, const struct
 		used += (size_t)snprintf(mock->options + used, sizeof(mock->options) - used, "%.*s=%.*s;",
 		                         BSC__ARG(bsc_options_name(options, i)), BSC__ARG(bsc_options_value(options, i)));
 	}
+	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_OPEN, err)) {
 		return err->status;
 	}

@@ -1,4 +1,4 @@
-"""Builds the C unit tests with each compiler and runs each executable as one test."""
+"""Builds the C unit tests with each compiler and its sanitizers, and runs each executable as one test."""
 
 from __future__ import annotations
 
@@ -17,42 +17,58 @@ TOOLS = Path(sys.executable).parent  # of the virtual environment: not resolved
 EXECUTABLES = sorted("_".join(file.relative_to(HERE).with_suffix("").parts) for file in HERE.glob("*/**/test_*.c"))
 
 
+#: Compiler and sanitizers of each build.
+BUILDS = [("gcc", "address,undefined"), ("clang-19", "address,undefined"), ("clang-19", "thread")]
+
+PROBE = """
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+int main(void) { return 0; }
+"""
+
+
 @cache
-def build(compiler: str) -> Path:
-    """The folder of the executables; the error of a failed build is kept, so that it fails once."""
-    folder = ROOT / "build" / f"unit-{compiler}"
+def missing(compiler: str, sanitizers: str) -> str | None:
+    """Why this build can't be had here."""
+    if shutil.which(compiler) is None:
+        return f"{compiler} is not installed"
+    command = [compiler, f"-fsanitize={sanitizers}", "-x", "c", "-", "-o", os.devnull, "-lcmocka"]
+    found = subprocess.run(command, input=PROBE, capture_output=True, text=True, check=False)
+    if found.returncode == 0:
+        return None
+    if "cmocka" in found.stderr:
+        return "cmocka is not installed (libcmocka-dev)"
+    return f"{compiler} can't link with -fsanitize={sanitizers}: {found.stderr.strip()[:200]}"
+
+
+@cache
+def build(compiler: str, sanitizers: str) -> tuple[Path, str]:
+    """The folder of the executables, and what went wrong in making them."""
+    folder = ROOT / "build" / f"unit-{compiler}-{sanitizers.split(',')[0]}"
     env = {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
     configure = [str(TOOLS / "cmake"), "-S", str(ROOT), "-B", str(folder), "-G", "Ninja"]
     configure += [f"-DCMAKE_C_COMPILER={compiler}", "-DCMAKE_BUILD_TYPE=Debug", f"-DPython_EXECUTABLE={sys.executable}"]
-    configure += ["-DBASCULE_PYTHON=OFF", "-DBASCULE_TESTS=ON", "-DBASCULE_SANITIZE=address,undefined"]
+    configure += ["-DBASCULE_PYTHON=OFF", "-DBASCULE_TESTS=ON", f"-DBASCULE_SANITIZE={sanitizers}"]
     # Only what the tests link: engines have tests of their own.
     for command in (configure, [str(TOOLS / "cmake"), "--build", str(folder), "-j2", "--target", *EXECUTABLES]):
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    return folder / "tests" / "unit"
+            return folder, f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"
+    return folder / "tests" / "unit", ""
 
 
-@cache
-def missing(compiler: str) -> str | None:
-    if shutil.which(compiler) is None:
-        return f"{compiler} is not installed"
-    found = subprocess.run(
-        [compiler, "-fsyntax-only", "-x", "c", "-"],
-        input="#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <stdint.h>\n#include <cmocka.h>\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return None if found.returncode == 0 else "cmocka is not installed (libcmocka-dev)"
-
-
-@pytest.fixture(scope="module", params=["gcc", "clang-19"])
+@pytest.fixture(scope="module", params=BUILDS, ids=lambda b: f"{b[0]}-{b[1].split(',')[0]}")
 def folder(request: pytest.FixtureRequest) -> Path:
-    compiler: str = request.param
-    if reason := missing(compiler):
+    compiler, sanitizers = request.param
+    if reason := missing(compiler, sanitizers):
         pytest.skip(reason)
-    return build(compiler)
+    path, failure = build(compiler, sanitizers)
+    if failure:
+        pytest.fail(failure, pytrace=False)
+    return path
 
 
 @pytest.mark.timeout(600)  # the first of a compiler builds them all
@@ -62,6 +78,7 @@ def test_unit(folder: Path, name: str) -> None:
         **os.environ,
         "ASAN_OPTIONS": "detect_leaks=1",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "TSAN_OPTIONS": "halt_on_error=1",
     }
     done = subprocess.run(
         [str(folder / name)],

@@ -1,12 +1,12 @@
 /* The in-process executor: bsc_executor over bascule._instance. */
 #include "inprocess.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gate.h"
+#include "held.h"
 
 /* What is called of Python, found once; strong references for good. */
 static struct {
@@ -24,19 +24,6 @@ static struct {
 	PyObject *open, *plan, *read, *close, *schema, *select;
 	PyObject *trimming; /* bascule._instance.trimming */
 } py;
-
-/* The references into Python of one thing that the core holds, in a list of all
- * of them: at the interpreter's end they are dropped, whoever still has the
- * thing. Its owner then frees it without entering Python. */
-struct held {
-	struct held *prev, *next; /* guarded by held_lock, as are the flags */
-	PyObject *refs[2];        /* the owner's, as long as the gate is open */
-	bool dropped;             /* out of the list, refs are gone */
-	bool abandoned;           /* its owner is gone: whoever drops it frees it */
-};
-
-static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf: nothing is called under it */
-static struct held all_held = {.prev = &all_held, .next = &all_held};
 
 struct instance {
 	struct held *held; /* bascule._instance.Instance */
@@ -56,50 +43,6 @@ struct reader {
 	struct ArrowArrayStream stream; /* of the item in hand, release == NULL: none */
 	bool stream_begun;              /* its schema was handed over */
 };
-
-static struct held *hold(void)
-{
-	struct held *held = calloc(1, sizeof(*held));
-	if (held) {
-		pthread_mutex_lock(&held_lock);
-		held->next = &all_held;
-		held->prev = all_held.prev;
-		held->prev->next = held;
-		all_held.prev = held;
-		pthread_mutex_unlock(&held_lock);
-	}
-	return held;
-}
-
-static void unlink_held(struct held *held)
-{
-	held->prev->next = held->next;
-	held->next->prev = held->prev;
-	held->dropped = true;
-}
-
-/* Inside the gate: what a reference drops may run Python. */
-static void let_go(struct held *held)
-{
-	pthread_mutex_lock(&held_lock);
-	unlink_held(held);
-	pthread_mutex_unlock(&held_lock);
-	Py_XDECREF(held->refs[0]);
-	Py_XDECREF(held->refs[1]);
-	free(held);
-}
-
-/* Before a closed gate: leaves it to inprocess_shutdown, or frees it after. */
-static void abandon(struct held *held)
-{
-	pthread_mutex_lock(&held_lock);
-	bool dropped = held->dropped;
-	held->abandoned = true;
-	pthread_mutex_unlock(&held_lock);
-	if (dropped) {
-		free(held);
-	}
-}
 
 static PyObject *object_of(const struct instance *instance)
 {
@@ -334,11 +277,11 @@ static int instance_open(void *state, void *cls, const char *label, const struct
 	struct gate_stay stay;
 	struct instance *instance = calloc(1, sizeof(*instance));
 	char *copy = strdup(label);
-	struct held *held = hold();
+	struct held *held = held_new();
 	if (!instance || !copy || !held || !gate_enter(&stay)) {
 		int rc = instance && copy && held ? fail_shutdown(err, label) : fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
-			abandon(held);
+			held_abandon(held);
 		}
 		free(instance);
 		free(copy);
@@ -382,10 +325,10 @@ static void instance_close(void *ptr)
 		if (object_of(instance)) {
 			close_object(object_of(instance));
 		}
-		let_go(instance->held);
+		held_drop(instance->held);
 		leave_closed(&closing);
 	} else {
-		abandon(instance->held);
+		held_abandon(instance->held);
 	}
 	free(instance->label);
 	free(instance);
@@ -416,11 +359,11 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, i
 	struct instance *instance = ptr;
 	struct gate_stay stay;
 	struct plan *plan = calloc(1, sizeof(*plan));
-	struct held *held = hold();
+	struct held *held = held_new();
 	if (!plan || !held || !gate_enter(&stay)) {
 		int rc = plan && held ? fail_shutdown(err, instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
-			abandon(held);
+			held_abandon(held);
 		}
 		free(plan);
 		return rc;
@@ -437,7 +380,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, i
 		*n_partitions_out = PyList_GET_SIZE(specs);
 	} else {
 		rc = fail_python(err, instance, attempt);
-		let_go(held);
+		held_drop(held);
 		free(plan);
 		plan = NULL;
 	}
@@ -451,10 +394,10 @@ static void plan_free(void *ptr)
 	struct plan *plan = ptr;
 	struct closing closing;
 	if (enter_to_close(&closing)) {
-		let_go(plan->held);
+		held_drop(plan->held);
 		leave_closed(&closing);
 	} else {
-		abandon(plan->held);
+		held_abandon(plan->held);
 	}
 	free(plan);
 }
@@ -477,12 +420,12 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 	struct plan *plan = ptr;
 	struct gate_stay stay;
 	struct reader *reader = calloc(1, sizeof(*reader));
-	struct held *held = hold();
+	struct held *held = held_new();
 	if (!reader || !held || !gate_enter(&stay)) {
 		int rc =
 		    reader && held ? fail_shutdown(err, plan->instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
-			abandon(held);
+			held_abandon(held);
 		}
 		free(reader);
 		return rc;
@@ -713,10 +656,10 @@ static void read_close(void *ptr)
 		if (reader->held->refs[0]) {
 			close_items(reader->held->refs[0]);
 		}
-		let_go(reader->held);
+		held_drop(reader->held);
 		leave_closed(&closing);
 	} else {
-		abandon(reader->held);
+		held_abandon(reader->held);
 	}
 	free(reader);
 }
@@ -773,24 +716,6 @@ const struct bsc_executor *inprocess_executor(void)
 	return &executor;
 }
 
-/* Takes the thing that was made last out of the list, with its references. */
-static bool take_last(PyObject *refs[2])
-{
-	pthread_mutex_lock(&held_lock);
-	struct held *last = all_held.prev;
-	bool found = last != &all_held;
-	if (found) {
-		unlink_held(last);
-		memcpy(refs, last->refs, sizeof(last->refs));
-		memset(last->refs, 0, sizeof(last->refs));
-		if (last->abandoned) {
-			free(last);
-		}
-	}
-	pthread_mutex_unlock(&held_lock);
-	return found;
-}
-
 void inprocess_shutdown(void)
 {
 	if (!py.close) {
@@ -799,7 +724,7 @@ void inprocess_shutdown(void)
 	/* Readers and plans before their instances. None is added meanwhile: the gate
 	 * is closed. */
 	PyObject *refs[2];
-	while (take_last(refs)) {
+	while (held_take_last(refs)) {
 		if (refs[0] && Py_TYPE(refs[0]) == (PyTypeObject *)py.instance_type) {
 			close_object(refs[0]);
 		}
