@@ -210,44 +210,60 @@ static bool is_options(duckdb_v2_identifier_t name)
 	return true;
 }
 
-/* The positional arguments: none, one name, or module and class. */
-static bool take_name(struct call *call, idx_t n, char **name)
+/* One positional argument: a string, malloc'ed, its length in *len. */
+static char *take_string(struct call *call, idx_t i, size_t *len)
 {
-	char *parts[2] = {NULL, NULL};
-	size_t len = 0, total = 0;
-	bool good = true;
+	duckdb_v2_value_handle value = NULL;
+	DUCKDB_V2_LOGICAL_TYPE_ID id;
+	bool null = false;
+	char *text = NULL;
+	if (duckdb_v2_function_bind_get_arg_value(call->info, i, &value, call->err) == DUCKDB_V2_ERROR_NONE &&
+	    type_id_of(value, &id, call->err) == DUCKDB_V2_ERROR_NONE &&
+	    duckdb_v2_value_is_null(value, &null, call->err) == DUCKDB_V2_ERROR_NONE) {
+		if (null || id != DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR) {
+			fail_text(
+			    call->err, DUCKDB_V2_ERROR_INPUT_INVALID,
+			    "python(): the class is named by a string: 'pkg.mod:Class', 'path/to/file.py:Class' or a short name");
+		} else {
+			text = text_of(call, "name", value, id, len);
+		}
+	}
+	(void)duckdb_v2_value_destroy(&value);
+	return text;
+}
+
+/* The positional arguments: none, one name, or module and class, which become one
+ * name. Byte for byte: a NUL is for the core to refuse. */
+static bool take_name(struct call *call, idx_t n, char **name, size_t *name_len)
+{
 	if (n > 2) {
 		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID,
 		          "python() takes one or two strings, then options by name: python('pkg.mod:Class', region := 'eu') or "
 		          "python('pkg.mod', 'Class', region := 'eu')");
 		return false;
 	}
-	for (idx_t i = 0; good && i < n; i++) {
-		duckdb_v2_value_handle value = NULL;
-		DUCKDB_V2_LOGICAL_TYPE_ID id;
-		bool null = false;
-		good = duckdb_v2_function_bind_get_arg_value(call->info, i, &value, call->err) == DUCKDB_V2_ERROR_NONE &&
-		       type_id_of(value, &id, call->err) == DUCKDB_V2_ERROR_NONE &&
-		       duckdb_v2_value_is_null(value, &null, call->err) == DUCKDB_V2_ERROR_NONE;
-		if (good && (null || id != DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR)) {
-			fail_text(
-			    call->err, DUCKDB_V2_ERROR_INPUT_INVALID,
-			    "python(): the class is named by a string: 'pkg.mod:Class', 'path/to/file.py:Class' or a short name");
+	size_t len = 0;
+	char *first = n > 0 ? take_string(call, 0, name_len) : NULL;
+	char *second = first && n > 1 ? take_string(call, 1, &len) : NULL;
+	bool good = n == 0 || (first && (n == 1 || second));
+	if (second) {
+		char *joined = realloc(first, *name_len + len + 1);
+		if (joined) {
+			joined[*name_len] = ':';
+			memcpy(joined + *name_len + 1, second, len);
+			*name_len += len + 1;
+			first = joined;
+		} else {
+			fail_text(call->err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
 			good = false;
 		}
-		good = good && (parts[i] = text_of(call, "name", value, id, &len));
-		total += len + 1;
-		(void)duckdb_v2_value_destroy(&value);
 	}
-	if (good && n) {
-		*name = malloc(total + 1);
-		good = *name != NULL;
-		if (good) {
-			snprintf(*name, total + 1, n == 2 ? "%s:%s" : "%s", parts[0], n == 2 ? parts[1] : "");
-		}
+	free(second);
+	if (!good) {
+		free(first);
+		first = NULL;
 	}
-	free(parts[0]);
-	free(parts[1]);
+	*name = first;
 	return good;
 }
 
@@ -357,6 +373,7 @@ struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_
 	struct bsc_source *source = NULL;
 	struct bsc_error error;
 	char *name = NULL;
+	size_t name_len = 0;
 	idx_t fixed = 0, variadic = 0, named = 0, kwargs = 0;
 	if (duckdb_v2_context_get_factory(context, &call.factory, err) != DUCKDB_V2_ERROR_NONE ||
 	    duckdb_v2_context_get_config(context, &call.config, err) != DUCKDB_V2_ERROR_NONE || !is_allowed(&call) ||
@@ -367,8 +384,8 @@ struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_
 		fail_with(err, &error);
 		return NULL;
 	}
-	if (take_name(&call, variadic, &name) && take_options(&call, variadic, kwargs) && take_settings(&call)) {
-		struct bsc_str text = {name, name ? strlen(name) : 0};
+	if (take_name(&call, variadic, &name, &name_len) && take_options(&call, variadic, kwargs) && take_settings(&call)) {
+		struct bsc_str text = {name, name_len};
 		if (bsc_source_open(executor, text, call.options, connection_id(&call), &source, &error) == BSC_OK) {
 			call.options = NULL;
 		} else {

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "nested.h"
 
 #define CHUNK_ROWS 2048
 
@@ -31,9 +32,11 @@
 struct global {
 	struct bsc_plan *plan;
 	struct bsc_scan *scan;
+	bool nested; /* batches need nested_prepare */
 };
 
 struct local {
+	const struct global *global;
 	struct bsc_cursor *cursor;
 	duckdb_v2_arrow_importer_handle importer;
 	bool importing;    /* a batch is in the importer */
@@ -95,7 +98,9 @@ static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_funct
 		bsc_source_close(source);
 		return;
 	}
-	declare_columns(source, result, context, err);
+	if (nested_check_schema(source, err)) {
+		declare_columns(source, result, context, err);
+	}
 	(void)duckdb_v2_table_function_bind_set_cardinality(result, DEFAULT_CARDINALITY, false, NULL);
 }
 
@@ -160,6 +165,7 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 		fail_with(err, &error);
 		goto fail;
 	}
+	global->nested = nested_needs_prepare(bsc_plan_schema(global->plan));
 	int64_t n_partitions = bsc_plan_partition_count(global->plan);
 	duckdb_v2_opaque data = {global, global_destroy, NULL};
 	if (duckdb_v2_table_function_init_global_set_max_threads(info, n_partitions > 1 ? (idx_t)n_partitions : 1, err) !=
@@ -201,6 +207,7 @@ static void init_local(duckdb_v2_table_function_init_local_info_handle info, duc
 		free(local);
 		return;
 	}
+	local->global = global;
 	/* The importer lives as long as the thread's part of the query, within the
 	 * context that it borrows. */
 	struct ArrowSchema *schema = (struct ArrowSchema *)bsc_plan_schema(global->plan);
@@ -247,6 +254,10 @@ static bool next_batch(struct local *local, duckdb_v2_context_handle context, du
 		return false;
 	}
 	if (!batch.release) {
+		return false;
+	}
+	if (local->global->nested && !nested_prepare(bsc_plan_schema(local->global->plan), &batch, err)) {
+		batch.release(&batch);
 		return false;
 	}
 	/* Flushed, so that no chunk joins rows of two batches: that would be a copy,

@@ -39,8 +39,8 @@ def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
 
     Example:
         >>> con = connect()
-        >>> con.sql("SELECT count(*) FROM duckdb_functions() WHERE function_name = 'python'").fetchone()
-        (1,)
+        >>> con.execute("SELECT DISTINCT function_type FROM duckdb_functions() WHERE function_name = 'python'").fetchall()
+        [('table',)]
     """
     from bascule import duckdb as adapter
 

@@ -7,15 +7,16 @@ the contract demands of a class is checked here.
 
 from __future__ import annotations
 
+import _thread
 import inspect
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bascule import _locate
 from bascule._locate import a
-from bascule.errors import ContractError, describe
+from bascule.errors import ContractError, describe, mask, printable
 from bascule.options import Options
 
 _METHODS = ("infer_schema", "plan_partitions", "read_partition")
@@ -113,7 +114,8 @@ class Instance:
     def read(self, spec: dict[str, Any], columns: tuple[str, ...] | None) -> Iterator[object]:
         """The items that the class yields for one partition."""
         more = {"columns": _list(columns)} if self._read_columns else {}
-        items = self.object.read_partition(spec, self.options, **more)
+        # A copy: what a class does to it must not reach the next read.
+        items = self.object.read_partition(dict(spec), self.options, **more)
         if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
             return iter((items,))
         try:
@@ -126,10 +128,26 @@ class Instance:
         made, self.object = self.object, None
         close = getattr(made, "close", None)
         if made is not None and callable(close):
-            try:
-                close()
-            except BaseException as e:
-                _log.warning("%s", describe(e, f"{self.label}: close", self.secrets))
+            self.quietly(close, "close")
+
+    def end(self, items: object) -> None:
+        """Ends a generator that was not read to its end, so that its ``finally`` runs."""
+        close = getattr(items, "close", None)
+        if callable(close):
+            self.quietly(close, "read_partition, ended early,")
+
+    def quietly(self, call: Callable[[], object], what: str) -> None:
+        """Calls what nobody waits for; what it raises is logged."""
+        try:
+            call()
+        except KeyboardInterrupt:
+            _thread.interrupt_main()
+        except BaseException as e:
+            _log.warning("%s", describe(e, f"{self.label}: {what}", self.secrets))
+
+    def masked(self, text: str) -> str:
+        """``text`` of foreign code, without the secrets."""
+        return printable(mask(text, self.secrets))
 
 
 def not_arrow(item: object) -> ContractError:

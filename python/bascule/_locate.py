@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import importlib
@@ -89,7 +90,8 @@ def _load(file: Path) -> Any:
             sys.modules[name] = before
         raise
     finally:
-        sys.path.remove(str(file.parent))
+        with contextlib.suppress(ValueError):  # the file may have changed sys.path itself
+            sys.path.remove(str(file.parent))
     return module
 
 

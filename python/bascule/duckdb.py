@@ -29,8 +29,29 @@ _MARK = "__bascule__"
 
 
 def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
-    """``duckdb.connect``: every database opened after this module's import knows ``python(...)``."""
-    return duckdb.connect(*args, **kwargs)
+    """``duckdb.connect``, whose database knows ``python(...)``.
+
+    Raises:
+        BasculeError: the database was opened in this process before this module's import, so that
+            DuckDB gives back the one that is open.
+    """
+    connection = duckdb.connect(*args, **kwargs)
+    if not _knows_python(connection):
+        connection.close()
+        raise BasculeError(
+            "this database was opened before `import bascule.duckdb`, and is still open: DuckDB gives it back as it is, "
+            "without python(...). Close its connections first, or import bascule.duckdb before opening it"
+        )
+    return connection
+
+
+def _knows_python(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Looks the function up, on a cursor of its own: an unfinished result of the connection stays."""
+    with connection.cursor() as cursor:
+        found = cursor.execute(
+            "SELECT 1 FROM duckdb_functions() WHERE function_name = 'python' AND function_type = 'table'"
+        )
+        return bool(found.fetchall())
 
 
 def _register() -> None:
@@ -55,11 +76,7 @@ def _register() -> None:
 
 def _check_default_connection() -> None:
     """Warns where ``duckdb.sql`` was used before: its database was opened too early to know ``python``."""
-    found = duckdb.default_connection().execute(
-        "SELECT 1 FROM duckdb_functions() WHERE function_name = 'python' AND function_type = 'table'"
-    )
-    # All rows: a connection with an unfinished result refuses other work.
-    if found.fetchall():
+    if _knows_python(duckdb.default_connection()):
         return
     warnings.warn(
         "duckdb's default connection (duckdb.sql, duckdb.query, ...) was opened before `import bascule.duckdb`, so its "

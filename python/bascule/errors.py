@@ -7,6 +7,7 @@ import re
 import traceback
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote, quote_plus
 
 __all__ = ["BasculeError", "ContractError", "OptionError", "SourceNotFoundError"]
 
@@ -47,12 +48,19 @@ def describe(error: BaseException, attempt: str, secrets: list[str]) -> str:
         text = f"{attempt} was interrupted (KeyboardInterrupt)"
     else:
         text = f"{attempt} raised {_line(error)}\n{_traceback(error)}"
-    return mask(text, secrets)
+    return printable(mask(text, secrets))
+
+
+def printable(text: str) -> str:
+    """``text`` without what UTF-8 or a C string can't hold: lone surrogates and NULs, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
 def mask(text: str, secrets: list[str]) -> str:
-    """``text`` with each secret replaced by ``***``; a short one only where it stands as a word."""
-    for secret in secrets:
+    """``text`` with each secret replaced by ``***``, as it is, in a ``repr`` and in a URL; a short one
+    only where it stands as a word."""
+    spellings = {spelling for s in secrets for spelling in (s, repr(s)[1:-1], quote(s, safe=""), quote_plus(s))}
+    for secret in sorted(spellings, key=len, reverse=True):
         if len(secret) < 4:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
         else:

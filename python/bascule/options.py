@@ -16,7 +16,8 @@ _SECRET_NAME = re.compile(
     r"|(?:api|access|account|auth|sas|shared|encryption)[_.\-]?key|(?:^|[_.\-])key$",
     re.IGNORECASE,
 )
-_URL_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://)(?P<info>[^/?#\s]+)@")
+# A bounded scheme and user info: the time to search a long value grows as its length.
+_URL_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.\-]://)(?P<info>[^/?#\s@]{1,1024}(?:@[^/?#\s@]{0,256}){0,3})@")
 
 
 def is_secret_name(name: str) -> bool:
@@ -98,6 +99,15 @@ class Options(dict[str, str]):
     def update(self, *items: Mapping[str, str] | Iterable[tuple[str, str]], **more: str) -> None:  # type: ignore[override]
         for name, value in dict(*items, **more).items():
             self[name] = value
+
+    def __or__(self, other: Mapping[str, str]) -> Options:  # type: ignore[override]
+        merged = self.copy()
+        merged.update(other)
+        return merged
+
+    def __ior__(self, other: Mapping[str, str] | Iterable[tuple[str, str]]) -> Options:  # type: ignore[override]
+        self.update(other)
+        return self
 
     def popitem(self) -> tuple[str, str]:
         name, value = super().popitem()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -64,6 +66,12 @@ def test_the_guides_class_works(tmp_path):
         tmp_path,
     )
     assert out == "[(0, 0.5), (0, 1.5), (1, 0.5), (1, 1.5)]\n"
+
+
+@pytest.mark.parametrize("module", ["bascule", "bascule.contract", "bascule.options", "bascule.duckdb"])
+def test_the_examples_of_docstrings_run(module):
+    results = doctest.testmod(importlib.import_module(module))
+    assert results.failed == 0
 
 
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda p: p.name)

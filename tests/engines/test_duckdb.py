@@ -152,6 +152,12 @@ def test_options_that_can_not_be_used(con, arguments, message):
         con.execute(f"FROM python('testsources', 'Good', {arguments})")
 
 
+def test_a_nul_in_the_name_is_refused_not_cut(con):
+    for name in ("'testsources:Good' || chr(0) || 'x'", "'testsources', 'Good' || chr(0) || 'x'"):
+        with pytest.raises(duckdb.Error, match="holds a NUL character"):
+            con.execute(f"FROM python({name})")
+
+
 @pytest.mark.parametrize("arguments", ["", "NULL", "1", "'a', 'b', 'c'", "''", "'a:b:c'", "'x.py'"])
 def test_names_that_are_none(con, arguments):
     with pytest.raises(duckdb.Error, match=r"'pkg.mod:Class'|'x.py:Class'"):
@@ -473,6 +479,33 @@ def test_a_default_connection_that_was_opened_before_is_told_of():
     """)
     assert "opened before `import bascule.duckdb`" in done.stderr
     assert done.stdout.count("(1, 'x')") == 4
+
+
+def test_the_import_leaves_an_unfinished_result_of_the_default_connection_alone():
+    done = run("""
+        import duckdb
+        result = duckdb.execute("FROM range(5)")
+        print(result.fetchone())
+        import bascule.duckdb
+        print(result.fetchall())
+    """)
+    assert done.stdout.splitlines() == ["(0,)", "[(1,), (2,), (3,), (4,)]"]
+
+
+def test_a_database_that_was_opened_before_is_refused_by_connect(tmp_path):
+    done = run(f"""
+        import duckdb
+        first = duckdb.connect("{tmp_path}/x.db")
+        import bascule
+        try:
+            bascule.connect("{tmp_path}/x.db")
+        except bascule.BasculeError as e:
+            print(e)
+        first.close()
+        print(bascule.connect("{tmp_path}/x.db").execute("FROM python('testsources:Good')").fetchall())
+    """)
+    assert "this database was opened before `import bascule.duckdb`, and is still open" in done.stdout
+    assert "(1, 'x')" in done.stdout
 
 
 def test_another_duckdb_version_is_refused_before_it_is_touched():

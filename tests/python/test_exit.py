@@ -93,3 +93,43 @@ def test_reading_after_the_end_is_an_error_not_a_crash():
                 print(e)
         atexit.register(late)
     """)
+
+
+def test_with_batches_whose_buffers_are_pythons():
+    """DuckDB's threads release them when they like; the release would take the GIL of a dead interpreter."""
+    for _ in range(3):
+        run("""
+            import numpy as np
+            class Owned(S):
+                def read_partition(self, spec, options):
+                    for _ in range(1000):
+                        yield pa.record_batch([pa.array(np.arange(50_000))], schema=SCHEMA)
+            def work():
+                while True:
+                    con.cursor().execute("SELECT sum(a) FROM python('__main__:Owned')").fetchall()
+            threading.excepthook = lambda args: None
+            threading.Thread(target=work, daemon=True).start()
+            reader = con.cursor().sql("FROM python('__main__:Owned')").to_arrow_reader(1000)
+            reader.read_next_batch()
+            time.sleep(0.2)
+        """)
+
+
+def test_a_forked_child_ends_at_once_and_leaves_the_parents_instances_alone():
+    out = run("""
+        import os, warnings
+        from bascule._native import Source
+        warnings.simplefilter("ignore")
+        threading.excepthook = lambda args: None
+        scan = Source('__main__:S', {"busy": "1"}).plan().scan()
+        thread = threading.Thread(target=lambda: pa.RecordBatchReader.from_stream(scan.partition(0)).read_all(), daemon=True)
+        thread.start()
+        time.sleep(0.2)
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(7)
+        print("child:", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), time.monotonic() - started < 5)
+    """)
+    assert "child: 7 True" in out
+    assert out.count("closed") == 1, "by the parent"

@@ -71,6 +71,17 @@ def test_a_file_imports_what_lies_beside_it(tmp_path):
     assert columns(Source(f"{tmp_path}/orders.py:Orders")) == ["a"]
 
 
+def test_a_file_may_change_the_path(tmp_path):
+    write(tmp_path / "orders.py", more="import sys; sys.path = [p for p in sys.path if 'pytest' not in p]")
+    import sys
+
+    before = list(sys.path)
+    try:
+        assert columns(Source(f"{tmp_path}/orders.py:Orders")) == ["a"]
+    finally:
+        sys.path[:] = before
+
+
 def test_a_file_that_fails_to_load_is_tried_again(tmp_path):
     file = tmp_path / "orders.py"
     file.write_text("raise RuntimeError('half written')\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -340,6 +341,25 @@ def test_an_exporter_that_raises_or_lies(monkeypatch):
     assert "was released already" in failing(monkeypatch, twice, twice)
 
 
+def test_wrong_capsules_are_named(monkeypatch):
+    class Swapped:
+        def __arrow_c_array__(self, requested_schema=None):
+            return good_batch().__arrow_c_array__()[::-1]
+
+    text = failing(monkeypatch, Swapped())
+    assert "__arrow_c_array__ of Swapped returned no capsules named arrow_schema and arrow_array" in text
+
+
+def test_a_spec_that_a_class_changes_is_whole_at_the_next_read(monkeypatch):
+    def read_partition(self, spec, options):
+        spec.pop("i")
+        yield good_batch()
+
+    monkeypatch.setattr(testsources.Good, "read_partition", read_partition)
+    plan = Source("testsources:Good").plan()
+    assert read(plan.scan(), 1) == read(plan.scan(), 1)
+
+
 def test_full_validation_finds_text_that_is_not_utf8(monkeypatch):
     column = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xc3\x28"))
     monkeypatch.setattr(Yields, "schema", pa.schema([("c", pa.string())]))
@@ -442,6 +462,60 @@ def test_secrets_are_masked_in_errors(name):
         Source("testsources:SecretInError", {name: "canary-4711", "url": "db://u:canary-4712@h/x", "region": "eu-1"})
     assert "canary" not in str(e.value)
     assert "eu-1" in str(e.value)
+
+
+@pytest.mark.parametrize("secret", ["canary'4711\\x", "canary/4711 &"])
+def test_secrets_are_masked_in_every_spelling(monkeypatch, caplog, secret):
+    from urllib.parse import quote, quote_plus
+
+    words = f"{secret} {secret!r} {quote(secret, safe='')} {quote_plus(secret)}"
+
+    def batches():
+        yield good_batch()
+        raise OSError(words)
+
+    def read_partition(self, spec, options):
+        try:
+            yield pa.RecordBatchReader.from_batches(AB, batches())
+        finally:
+            raise RuntimeError(words)
+
+    def close(self):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(testsources.Good, "read_partition", read_partition)
+    monkeypatch.setattr(testsources.Good, "close", close, raising=False)
+    with pytest.raises((OSError, pa.ArrowException)) as e:
+        read_all("testsources:Good", {"password": secret})
+    assert "failed in get_next" in str(e.value)
+    assert "4711" not in str(e.value)
+    assert "read_partition, ended early, raised RuntimeError" in caplog.text
+    del e  # its frames hold the source
+    gc.collect()
+    assert "close raised RuntimeError" in caplog.text
+    assert "4711" not in caplog.text
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "a\udc80b"])
+def test_an_odd_message_keeps_its_traceback(monkeypatch, odd):
+    def infer_schema(self, options):
+        raise ValueError(odd)
+
+    monkeypatch.setattr(testsources.Good, "infer_schema", infer_schema)
+    with pytest.raises(BasculeError, match=r"raised ValueError: a\\(x00|udc80)b\nTraceback"):
+        Source("testsources:Good")
+
+
+@pytest.mark.parametrize("options", [{"a": 1}, {1: "a"}, {"a": b"x"}, {"a": None}])
+def test_options_are_strings(options):
+    with pytest.raises(TypeError, match="options are strings by name, got the item"):
+        Source("testsources:Good", options)
+
+
+@pytest.mark.parametrize("column", [None, b"p", "p\0q", 1.5])
+def test_columns_are_named_by_strings_or_numbers(column):
+    with pytest.raises(TypeError, match="a column is named by a string or a number"):
+        Source("testsources:Numbers").plan([column])
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,27 @@ def test_repr_masks_secrets():
 def test_secrets_are_found_in_values_and_urls():
     o = Options({"password": "pw1234", "url": "https://ann:pass5@host/x", "note": "plain"})
     assert set(o.secrets()) == {"pw1234", "ann:pass5", "pass5"}
+
+
+def test_merging_keeps_look_up_and_spelling():
+    o = Options({"startDate": "x"})
+    o |= {"STARTDATE": "y", "Other": "1"}
+    assert type(o) is Options
+    assert dict(o) == {"startDate": "y", "Other": "1"}
+    merged = o | {"other": "2"}
+    assert type(merged) is Options
+    assert merged["OTHER"] == "2"
+    assert o["other"] == "1"
+
+
+@pytest.mark.parametrize("value", ["a" * 16_000_000, "://" * 1_000_000, "a://" + "b" * 1_000_000, "a@" * 1_000_000])
+def test_a_long_value_is_searched_in_linear_time(value):
+    """16 MB in well under the test's time limit; a quadratic search would take hours."""
+    assert isinstance(Options({"body": value}).secrets(), list)
+
+
+def test_user_info_in_any_url_of_a_value():
+    o = Options({"urls": "x://u:pw-one@h, postgresql+psycopg://me:p@ss-two@h/db"})
+    assert {"pw-one", "p@ss-two"} <= set(o.secrets())
+    assert "pw-one" not in repr(o)
+    assert "ss-two" not in repr(o)

@@ -33,6 +33,43 @@ static void make_key(void)
 	pthread_key_create(&kept_key, drop_thread_state);
 }
 
+/* ---- fork ---- */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* Only the forking thread goes on in the child: the other stays never end. */
+static void after_fork_in_child(void)
+{
+	unsigned long self = PyThread_get_thread_ident();
+	struct gate_stay *mine = NULL;
+	for (struct gate_stay *s = inside, *next; s; s = next) {
+		next = s->next;
+		if (s->thread == self) {
+			s->prev = NULL;
+			s->next = mine;
+			if (mine) {
+				mine->prev = s;
+			}
+			mine = s;
+		}
+	}
+	inside = mine;
+	pthread_mutex_unlock(&lock);
+}
+
+void gate_watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
 bool gate_is_closed(void)
 {
 	return atomic_load(&closed);

@@ -33,6 +33,9 @@ void gate_leave(struct gate_stay *stay);
 
 bool gate_is_closed(void);
 
+/* Keeps the list of those inside right in a child made by fork. Once. */
+void gate_watch_forks(void);
+
 /* Closes the gate and waits at most `timeout_ms` until it is empty, raising
  * SystemExit in the threads that still run Python inside. Called with the GIL,
  * which it releases while it waits. Returns how many are left. */

@@ -8,6 +8,38 @@
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held all_held = {.prev = &all_held, .next = &all_held}; /* guarded by held_lock */
 
+/* In a child made by fork: what the parent holds. Its instances are the parent's to
+ * close (a connection's socket is shared), so the child leaves them alone. */
+static struct held inherited = {.prev = &inherited, .next = &inherited};
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&held_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&held_lock);
+}
+
+static void after_fork_in_child(void)
+{
+	if (all_held.next != &all_held) {
+		struct held *first = all_held.next, *last = all_held.prev, *end = inherited.prev;
+		first->prev = end;
+		end->next = first;
+		last->next = &inherited;
+		inherited.prev = last;
+		all_held.prev = all_held.next = &all_held;
+	}
+	pthread_mutex_unlock(&held_lock);
+}
+
+void held_watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
 struct held *held_new(void)
 {
 	struct held *held = calloc(1, sizeof(*held));

@@ -33,4 +33,7 @@ void held_abandon(struct held *held);
  * caller drops them. Behind the closed gate, when it is empty. */
 bool held_take_last(PyObject *refs[2]);
 
+/* In a child made by fork the parent's are no more in the list. Once. */
+void held_watch_forks(void);
+
 #endif

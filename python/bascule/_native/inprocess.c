@@ -21,7 +21,7 @@ static struct {
 	PyObject *option_error;
 	PyObject *arrow_c_array; /* interned names */
 	PyObject *arrow_c_stream;
-	PyObject *open, *plan, *read, *close, *schema, *select;
+	PyObject *open, *plan, *read, *end, *masked, *close, *schema, *select;
 	PyObject *trimming; /* bascule._instance.trimming */
 } py;
 
@@ -307,12 +307,11 @@ static int instance_open(void *state, void *cls, const char *label, const struct
 	return rc;
 }
 
-/* bascule._instance.Instance.close, which logs what the class raises. */
-static void close_object(PyObject *object)
+/* The result of a method that logs what the class raises by itself. */
+static void call_quietly(PyObject *done)
 {
-	PyObject *done = PyObject_CallMethodNoArgs(object, py.close);
 	if (!done) {
-		PyErr_WriteUnraisable(object);
+		PyErr_WriteUnraisable(py.instance_type);
 	}
 	Py_XDECREF(done);
 }
@@ -323,7 +322,7 @@ static void instance_close(void *ptr)
 	struct closing closing;
 	if (enter_to_close(&closing)) {
 		if (object_of(instance)) {
-			close_object(object_of(instance));
+			call_quietly(PyObject_CallMethodNoArgs(object_of(instance), py.close));
 		}
 		held_drop(instance->held);
 		leave_closed(&closing);
@@ -467,6 +466,10 @@ static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSc
 	int rc = -1;
 	if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
 		PyErr_Format(PyExc_TypeError, "__arrow_c_array__ of %s returned no pair of capsules", Py_TYPE(item)->tp_name);
+	} else if (!PyCapsule_IsValid(PyTuple_GET_ITEM(pair, 0), "arrow_schema") ||
+	           !PyCapsule_IsValid(PyTuple_GET_ITEM(pair, 1), "arrow_array")) {
+		PyErr_Format(PyExc_TypeError, "__arrow_c_array__ of %s returned no capsules named arrow_schema and arrow_array",
+		             Py_TYPE(item)->tp_name);
 	} else {
 		struct ArrowArray *exported = PyCapsule_GetPointer(PyTuple_GET_ITEM(pair, 1), "arrow_array");
 		if (exported && !exported->release) {
@@ -574,6 +577,29 @@ static int next_item(struct reader *reader, struct ArrowArray *array, struct Arr
 	return rc;
 }
 
+/* The stream's own words may hold secrets, as an exception's may. */
+static int fail_stream(struct bsc_error *err, const struct reader *reader, const char *what, const char *said)
+{
+	const struct instance *instance = reader->plan->instance;
+	struct gate_stay stay;
+	if (!gate_enter(&stay)) {
+		return fail_shutdown(err, instance->label);
+	}
+	PyObject *text = PyUnicode_DecodeUTF8(said, (Py_ssize_t)strlen(said), "replace");
+	PyObject *masked = text ? PyObject_CallMethodOneArg(object_of(instance), py.masked, text) : NULL;
+	const char *utf8 = masked ? PyUnicode_AsUTF8(masked) : NULL;
+	char message[4096];
+	snprintf(message, sizeof(message),
+	         "%.450s, partition %lld of %lld: read_partition yielded an Arrow stream that failed in %s: %.3000s",
+	         instance->label, (long long)reader->partition, (long long)reader->n_partitions, what,
+	         utf8 ? utf8 : "(its message can't be shown)");
+	PyErr_Clear();
+	Py_XDECREF(masked);
+	Py_XDECREF(text);
+	gate_leave(&stay);
+	return fail_text(err, BSC_SOURCE, message);
+}
+
 /* The next array of the stream in hand; its end leaves array->release NULL. The
  * stream takes the GIL itself, if it needs it. */
 static int next_of_stream(struct reader *reader, struct ArrowArray *array, struct ArrowSchema *schema,
@@ -598,12 +624,7 @@ static int next_of_stream(struct reader *reader, struct ArrowArray *array, struc
 	int rc = BSC_OK;
 	if (what) {
 		const char *said = stream->get_last_error(stream);
-		char text[4096];
-		snprintf(text, sizeof(text),
-		         "%.450s, partition %lld of %lld: read_partition yielded an Arrow stream that failed in %s: %.3000s",
-		         reader->plan->instance->label, (long long)reader->partition, (long long)reader->n_partitions, what,
-		         said ? said : strerror(code));
-		rc = fail_text(err, BSC_SOURCE, text);
+		rc = fail_stream(err, reader, what, said ? said : strerror(code));
 		*array = (struct ArrowArray){0};
 	}
 	if (rc != BSC_OK || !array->release) {
@@ -618,6 +639,38 @@ static int next_of_stream(struct reader *reader, struct ArrowArray *array, struc
 	return rc;
 }
 
+/* ---- releases ---- */
+
+/* A batch's buffers may belong to Python objects (numpy arrays), whose release
+ * takes the GIL. So it goes through the gate; behind the closed one it is left. */
+struct guarded {
+	struct ArrowArray array;
+};
+
+static void guarded_release(struct ArrowArray *array)
+{
+	struct guarded *guarded = array->private_data;
+	struct gate_stay stay;
+	if (gate_enter_nogil(&stay)) {
+		guarded->array.release(&guarded->array);
+		gate_leave(&stay);
+	}
+	free(guarded);
+	array->release = NULL;
+}
+
+/* Lets `array` be released through the gate. False: out of memory. */
+static bool guard(struct ArrowArray *array)
+{
+	struct guarded *guarded = malloc(sizeof(*guarded));
+	if (guarded) {
+		guarded->array = *array;
+		array->release = guarded_release;
+		array->private_data = guarded;
+	}
+	return guarded != NULL;
+}
+
 static int read_next(void *ptr, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
                      struct bsc_error *err)
 {
@@ -629,20 +682,11 @@ static int read_next(void *ptr, struct ArrowArray *array, struct ArrowSchema *sc
 	if (rc == BSC_OK && reader->stream.release) {
 		rc = next_of_stream(reader, array, schema, err);
 	}
-	return rc;
-}
-
-/* Ends a generator that was not read to its end, so that its `finally` runs. */
-static void close_items(PyObject *items)
-{
-	PyObject *method = PyObject_GetAttr(items, py.close);
-	PyObject *done = method ? PyObject_CallNoArgs(method) : NULL;
-	if (!done && method) {
-		PyErr_WriteUnraisable(items);
+	if (rc == BSC_OK && array->release && !guard(array)) {
+		array->release(array);
+		rc = fail_text(err, BSC_NOMEM, "out of memory for a batch");
 	}
-	PyErr_Clear();
-	Py_XDECREF(done);
-	Py_XDECREF(method);
+	return rc;
 }
 
 static void read_close(void *ptr)
@@ -653,8 +697,8 @@ static void read_close(void *ptr)
 		if (reader->stream.release) {
 			reader->stream.release(&reader->stream);
 		}
-		if (reader->held->refs[0]) {
-			close_items(reader->held->refs[0]);
+		if (reader->held->refs[0] && object_of(reader->plan->instance)) {
+			call_quietly(PyObject_CallMethodOneArg(object_of(reader->plan->instance), py.end, reader->held->refs[0]));
 		}
 		held_drop(reader->held);
 		leave_closed(&closing);
@@ -697,6 +741,8 @@ const struct bsc_executor *inprocess_executor(void)
 	if (py.close) {
 		return &executor;
 	}
+	gate_watch_forks();
+	held_watch_forks();
 	/* `close` last: it says that all are there. */
 	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
 	    import("bascule._instance", "release", &py.release) < 0 ||
@@ -710,7 +756,8 @@ const struct bsc_executor *inprocess_executor(void)
 	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
 	    intern("__arrow_c_array__", &py.arrow_c_array) < 0 || intern("__arrow_c_stream__", &py.arrow_c_stream) < 0 ||
 	    intern("schema", &py.schema) < 0 || intern("select", &py.select) < 0 || intern("open", &py.open) < 0 ||
-	    intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 || intern("close", &py.close) < 0) {
+	    intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 || intern("end", &py.end) < 0 ||
+	    intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {
 		return NULL;
 	}
 	return &executor;
@@ -726,7 +773,7 @@ void inprocess_shutdown(void)
 	PyObject *refs[2];
 	while (held_take_last(refs)) {
 		if (refs[0] && Py_TYPE(refs[0]) == (PyTypeObject *)py.instance_type) {
-			close_object(refs[0]);
+			call_quietly(PyObject_CallMethodNoArgs(refs[0], py.close));
 		}
 		Py_XDECREF(refs[0]);
 		Py_XDECREF(refs[1]);

@@ -340,8 +340,16 @@ static struct bsc_options *options_from(const struct module_state *state, PyObje
 	for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(items); i++) {
 		struct bsc_str name, value;
 		Py_ssize_t name_len, value_len;
-		if (!PyArg_ParseTuple(PyList_GET_ITEM(items, i), "s#s#;options are strings by name", &name.ptr, &name_len,
-		                      &value.ptr, &value_len)) {
+		PyObject *pair = PyList_GET_ITEM(items, i);
+		if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2 || !PyUnicode_Check(PyTuple_GET_ITEM(pair, 0)) ||
+		    !PyUnicode_Check(PyTuple_GET_ITEM(pair, 1))) {
+			PyErr_Format(PyExc_TypeError, "options are strings by name, got the item %R", pair);
+			good = false;
+			break;
+		}
+		name.ptr = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(pair, 0), &name_len);
+		value.ptr = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(pair, 1), &value_len);
+		if (!name.ptr || !value.ptr) {
 			good = false;
 			break;
 		}
@@ -415,8 +423,12 @@ static int64_t column_index(struct source_object *self, PyObject *column)
 	if (PyLong_Check(column)) {
 		return PyLong_AsLongLong(column);
 	}
-	const char *name = PyUnicode_AsUTF8(column);
-	if (!name) {
+	Py_ssize_t len = 0;
+	const char *name = PyUnicode_Check(column) ? PyUnicode_AsUTF8AndSize(column, &len) : NULL;
+	if (!name || strlen(name) != (size_t)len) {
+		if (!PyErr_Occurred()) {
+			PyErr_Format(PyExc_TypeError, "a column is named by a string or a number, got %R", column);
+		}
 		return -1;
 	}
 	const struct ArrowSchema *schema = bsc_source_schema(self->source);
