@@ -630,7 +630,9 @@ static struct PyModuleDef_Slot module_slots[] = {
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+    /* A free-threaded build turns its GIL on for us: the gate's order at exit
+	 * leans on it, and nothing was tested without. */
+    {Py_mod_gil, Py_MOD_GIL_USED},
 #endif
     {0, NULL}};
 
