@@ -47,7 +47,7 @@ Try next:
   less examples/dpkg_status.py      the whole source of the packages
   .venv/bin/python -c "import bascule; print(bascule.connect().sql(
       \\"FROM python('examples/dpkg_status.py:DpkgStatus') WHERE section = 'python'\\"))"
-  write your own: README.md
+  less docs/guide.md                write your own
 """
 
 

@@ -248,6 +248,9 @@ const struct ArrowSchema *bsc_source_schema(const struct bsc_source *source);
 /* A deep copy of any schema, for the caller to release. schema: borrowed. */
 int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, struct bsc_error *err) BSC_MUST_CHECK;
 
+/* A field's type in words, "list<item: int64>", cut to `cap` bytes, for messages. */
+void bsc_schema_describe(const struct ArrowSchema *field, char *text, size_t cap);
+
 /* "pkg.mod:Class", for messages. Borrowed. */
 const char *bsc_source_label(const struct bsc_source *source);
 

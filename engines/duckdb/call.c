@@ -246,7 +246,13 @@ static bool take_name(struct call *call, idx_t n, char **name, size_t *name_len)
 	char *first = n > 0 ? take_string(call, 0, name_len) : NULL;
 	char *second = first && n > 1 ? take_string(call, 1, &len) : NULL;
 	bool good = n == 0 || (first && (n == 1 || second));
-	if (second) {
+	if (good && second && memchr(first, ':', *name_len)) {
+		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID,
+		          "python(): the first string names the class already, so the second is too much: options are given by "
+		          "name, python('pkg.mod:Class', path := 'x')");
+		good = false;
+	}
+	if (good && second) {
 		char *joined = realloc(first, *name_len + len + 1);
 		if (joined) {
 			joined[*name_len] = ':';

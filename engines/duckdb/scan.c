@@ -18,6 +18,7 @@
  * is given. */
 #include "scan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "call.h"
@@ -55,6 +56,42 @@ static bool bind_equals(void *a, void *b)
 	return a == b;
 }
 
+static void keep_schema(struct ArrowSchema *schema)
+{
+	schema->release = NULL; /* borrowed all through */
+}
+
+/* Why can't DuckDB import this schema? Tries each column alone, to name it. */
+static void fail_import(const struct bsc_source *source, duckdb_v2_context_handle context,
+                        duckdb_v2_error_info_handle *err)
+{
+	const struct ArrowSchema *schema = bsc_source_schema(source);
+	for (int64_t i = 0; i < schema->n_children; i++) {
+		struct ArrowSchema one = {
+		    .format = "+s", .n_children = 1, .children = &schema->children[i], .release = keep_schema};
+		duckdb_v2_arrow_importer_handle importer = NULL;
+		duckdb_v2_error_info_handle why = NULL;
+		bool bad = duckdb_v2_arrow_importer_create(context, &one, CHUNK_ROWS, &importer, &why) != DUCKDB_V2_ERROR_NONE;
+		(void)duckdb_v2_arrow_importer_destroy(&importer);
+		if (bad) {
+			duckdb_v2_str said = {NULL, 0};
+			char text[1024], type[256];
+			(void)duckdb_v2_error_info_get_raw_text(why, &said);
+			bsc_schema_describe(schema->children[i], type, sizeof(type));
+			snprintf(text, sizeof(text),
+			         "%.300s: DuckDB can't read column '%.150s' of type %s (%.*s). Cast it in the class",
+			         bsc_source_label(source), schema->children[i]->name, type, (int)(said.len > 150 ? 150 : said.len),
+			         said.ptr ? said.ptr : "");
+			fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, text);
+		}
+		(void)duckdb_v2_error_info_destroy(&why);
+		if (bad) {
+			return;
+		}
+	}
+	fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, "python(): DuckDB can't import the schema of the class");
+}
+
 /* Declares the columns, with the types that DuckDB's own importer gives them. */
 static void declare_columns(const struct bsc_source *source, duckdb_v2_table_function_bind_info_handle result,
                             duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
@@ -63,10 +100,12 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 	duckdb_v2_schema_handle schema = NULL;
 	idx_t n = 0;
 	struct ArrowSchema *arrow = (struct ArrowSchema *)bsc_source_schema(source);
-	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_create(context, arrow, CHUNK_ROWS, &importer, err);
-	if (code == DUCKDB_V2_ERROR_NONE) {
-		code = duckdb_v2_arrow_importer_get_schema(importer, &schema, err);
+	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_create(context, arrow, CHUNK_ROWS, &importer, NULL);
+	if (code != DUCKDB_V2_ERROR_NONE) {
+		fail_import(source, context, err);
+		return;
 	}
+	code = duckdb_v2_arrow_importer_get_schema(importer, &schema, err);
 	if (code == DUCKDB_V2_ERROR_NONE) {
 		code = duckdb_v2_schema_get_count(schema, &n, err);
 	}

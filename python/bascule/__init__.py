@@ -7,6 +7,7 @@ engine's adapter is the module of its name, as ``bascule.duckdb``.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from bascule.contract import ArrowBatchDataSource
@@ -42,6 +43,9 @@ def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
         >>> con.execute("SELECT DISTINCT function_type FROM duckdb_functions() WHERE function_name = 'python'").fetchall()
         [('table',)]
     """
-    from bascule import duckdb as adapter
+    with warnings.catch_warnings():
+        # It would advise to do what is being done.
+        warnings.filterwarnings("ignore", "duckdb's default connection", UserWarning)
+        from bascule import duckdb as adapter
 
     return adapter.connect(*args, **kwargs)

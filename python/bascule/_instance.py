@@ -185,8 +185,13 @@ def _needed_arguments(cls: type) -> str | None:
 
 
 def _takes_columns(method: Any) -> bool:
+    """True if a method has the keyword-only parameter ``columns``."""
     try:
         parameter = inspect.signature(method).parameters.get("columns")
     except (TypeError, ValueError):
         return False
-    return parameter is not None and parameter.kind is parameter.KEYWORD_ONLY
+    if parameter is not None and parameter.kind is not parameter.KEYWORD_ONLY:
+        raise ContractError(
+            f"takes columns in {method.__name__}, but not by keyword alone: write `*, columns=None` behind the other parameters"
+        )
+    return parameter is not None

@@ -6,11 +6,13 @@ import contextlib
 import difflib
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
 import threading
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from bascule.errors import SourceNotFoundError
@@ -18,7 +20,7 @@ from bascule.errors import SourceNotFoundError
 _GROUP = "bascule.sources"
 
 # A file's module as long as the file is unchanged: the same class object again.
-_files: dict[Path, tuple[tuple[int, int], Any]] = {}
+_files: dict[Path, tuple[bytes, Any]] = {}
 _files_lock = threading.RLock()
 
 
@@ -41,16 +43,15 @@ def from_file(path: str, name: str) -> type:
     """Class ``name`` of a Python file, loaded again when the file has changed."""
     file = Path(path).expanduser().resolve()
     try:
-        stat = file.stat()
+        text = file.read_bytes()
     except OSError as e:
         raise SourceNotFoundError(
             f"file '{path}' can't be read: {e.strerror} (looked for {file}). A relative path starts at the working directory"
         ) from None
-    version = (stat.st_mtime_ns, stat.st_size)
     with _files_lock:
         known = _files.get(file)
-        if known is None or known[0] != version:
-            known = _files[file] = (version, _load(file))
+        if known is None or known[0] != text:
+            known = _files[file] = (text, _load(file))
     return _attribute(known[1], name, f"file '{path}'")
 
 
@@ -60,21 +61,39 @@ def from_entry_point(name: str) -> type:
     named = [p for p in points if p.name == name]
     if not named:
         known = sorted({p.name for p in points})
-        hint = f"; did you mean {_quoted(near)}?" if (near := difflib.get_close_matches(name, known)) else ""
+        module, _, cls = name.rpartition(".")
+        near = [f"{module}:{cls}"] if module and cls else difflib.get_close_matches(name, known)
+        hint = f"did you mean {_quoted(near)}? Or" if near else "Or"
         there = f"installed: {', '.join(known)}" if known else "none is installed"
         raise SourceNotFoundError(
-            f"no source has the short name '{name}' ({there}){hint}. Or name the class: 'pkg.mod:Class', 'path/to/file.py:Class'"
+            f"no source has the short name '{name}' ({there}). {hint} name the class: 'pkg.mod:Class', "
+            "'path/to/file.py:Class'"
         )
     if len({p.value for p in named}) > 1:
         offers = ", ".join(f"{p.value} ({p.dist.name if p.dist else '?'})" for p in named)
         raise SourceNotFoundError(f"several packages offer the short name '{name}': {offers}. Name the class instead")
-    return _checked(named[0].load(), name)
+    try:
+        found = named[0].load()
+    except (ImportError, AttributeError) as e:
+        package = named[0].dist.name if named[0].dist else "?"
+        raise SourceNotFoundError(
+            f"the short name '{name}' stands for {named[0].value} (an entry point of the package {package}), which can't be "
+            f"loaded: {type(e).__name__}: {e}"
+        ) from e
+    return _checked(found, name)
+
+
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Without bytecode files: Python takes one for fresh within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _load(file: Path) -> Any:
     """Runs a file as a module of its own; modules beside it can be imported meanwhile."""
     name = f"bascule_file_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
     if spec is None or spec.loader is None:
         raise SourceNotFoundError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)

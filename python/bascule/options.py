@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -74,7 +75,13 @@ class Options(dict[str, str]):
         super().__setitem__(self._spelling.setdefault(name.casefold(), name), value)
 
     def __getitem__(self, name: str) -> str:
-        return super().__getitem__(self._key(name))
+        try:
+            return super().__getitem__(self._key(name))
+        except KeyError:
+            given = f"given: {', '.join(self)}" if self else "none is given"
+            near = difflib.get_close_matches(name, self, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise KeyError(f"option '{name}' is missing ({given}){hint}") from None
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(self._key(name))

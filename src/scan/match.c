@@ -56,7 +56,7 @@ static bool same_type(const struct ArrowSchema *a, const struct ArrowSchema *b, 
 
 static const char *type_text(const struct ArrowSchema *field, char *text)
 {
-	ArrowSchemaToString(field, text, TYPE_TEXT, 1);
+	bsc_schema_describe(field, text, TYPE_TEXT);
 	return text;
 }
 
@@ -131,6 +131,18 @@ static int64_t run_length(const struct named *names, int64_t at, int64_t n)
 	return end - at;
 }
 
+/* The declared name that differs from `name` in case only, or NULL. */
+static const char *name_in_other_case(const struct ArrowSchema *declared, const char *name)
+{
+	for (int64_t i = 0; i < declared->n_children; i++) {
+		const char *other = field_name(declared->children[i]);
+		if (bsc__str_equal_nocase(bsc__str(other), bsc__str(name))) {
+			return other;
+		}
+	}
+	return NULL;
+}
+
 /* Fills `child_of`: declared column -> child of the batch, -1 where it has none.
  * Walks both lists of names in order, a run of one name at a time. */
 static int match_names(const struct ArrowSchema *declared, const struct ArrowSchema *got, int64_t *child_of,
@@ -153,9 +165,11 @@ static int match_names(const struct ArrowSchema *declared, const struct ArrowSch
 			w++;
 		}
 		if (w == declared->n_children || strcmp(want[w].name, have[h].name) != 0) {
-			snprintf(what, sizeof(what),
-			         "column '%.200s' is not in the schema. Drop it in read_partition, or add it to infer_schema",
-			         have[h].name);
+			const char *near = name_in_other_case(declared, have[h].name);
+			snprintf(
+			    what, sizeof(what),
+			    "column '%.200s' is not in the schema%s%.200s%s. Drop it in read_partition, or add it to infer_schema",
+			    have[h].name, near ? " (which has '" : "", near ? near : "", near ? "')" : "");
 			rc = mismatch(place, err, what);
 			goto out;
 		}

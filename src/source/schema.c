@@ -1,6 +1,9 @@
 /* The declared schema: what infer_schema may return. */
 #include "source/source.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "nanoarrow/nanoarrow.h"
 
 static int check_field(const struct ArrowSchema *field, const char *label, const char *column, int depth,
@@ -67,4 +70,13 @@ int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, s
 		return bsc__fail_nomem(err, "copying a schema");
 	}
 	return BSC_OK;
+}
+
+void bsc_schema_describe(const struct ArrowSchema *field, char *text, size_t cap)
+{
+	if (strcmp(field->format, "n") == 0) {
+		snprintf(text, cap, "null");
+		return;
+	}
+	ArrowSchemaToString(field, text, (int64_t)cap, 1);
 }

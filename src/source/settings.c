@@ -45,11 +45,11 @@ static int parse_validation(struct bsc_str value, bool *full, struct bsc_error *
 	if (*full || bsc__str_equal_nocase(value, bsc__str("layout"))) {
 		return BSC_OK;
 	}
-	return bsc__fail(
-	    err, BSC_INVALID,
-	    "bascule_validation = '%.*s' is not among its choices: 'layout' (lengths, buffer and null counts of "
-	    "each batch) or 'full' (also every offset and all text)",
-	    BSC__ARG(value));
+	return bsc__fail(err, BSC_INVALID,
+	                 "bascule_validation = '%.*s' is not among its choices: "
+	                 "'layout' (lengths, buffer and null counts of "
+	                 "each batch) or 'full' (also every offset and all text). It is an option, or SET for the session",
+	                 BSC__ARG(value));
 }
 
 int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out, struct bsc_error *err)

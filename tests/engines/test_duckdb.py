@@ -152,6 +152,18 @@ def test_options_that_can_not_be_used(con, arguments, message):
         con.execute(f"FROM python('testsources', 'Good', {arguments})")
 
 
+def test_an_option_without_a_name_is_told_how_to_be_given(con):
+    with pytest.raises(duckdb.Error, match=r"options are given by name, python\('pkg.mod:Class', path := 'x'\)"):
+        con.execute("FROM python('testsources:Good', 'data.csv')")
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.decimal256(60, 2)])
+def test_a_type_that_duckdb_does_not_know_is_named_with_its_column(con, monkeypatch, kind):
+    monkeypatch.setattr(Yields, "schema", pa.schema([("good", pa.int64()), ("odd", kind)]))
+    with pytest.raises(duckdb.Error, match=r"testsources:Yields: DuckDB can't read column 'odd' of type .*Cast it"):
+        con.execute("FROM python('testsources:Yields')")
+
+
 def test_a_nul_in_the_name_is_refused_not_cut(con):
     for name in ("'testsources:Good' || chr(0) || 'x'", "'testsources', 'Good' || chr(0) || 'x'"):
         with pytest.raises(duckdb.Error, match="holds a NUL character"):
@@ -479,6 +491,16 @@ def test_a_default_connection_that_was_opened_before_is_told_of():
     """)
     assert "opened before `import bascule.duckdb`" in done.stderr
     assert done.stdout.count("(1, 'x')") == 4
+
+
+def test_connect_does_not_warn_of_what_it_mends():
+    done = run("""
+        import duckdb
+        duckdb.sql("SELECT 1").fetchall()
+        import bascule
+        print(bascule.connect().sql("FROM python('testsources:Good')").fetchall())
+    """)
+    assert done.stderr == ""
 
 
 def test_the_import_leaves_an_unfinished_result_of_the_default_connection_alone():

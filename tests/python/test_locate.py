@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import textwrap
 
 import pyarrow as pa
@@ -60,9 +59,30 @@ def test_a_file_is_one_module_until_it_changes(tmp_path):
     first = _locate.from_file(str(file), "Orders")
     assert _locate.from_file(str(file), "Orders") is first
     write(file, column="other")
-    os.utime(file, ns=(1, 1))
     assert _locate.from_file(str(file), "Orders") is not first
     assert columns(Source(f"{file}:Orders")) == ["other"]
+
+
+def test_each_edit_of_a_file_counts_however_fast(tmp_path):
+    """Python's bytecode files don't see an edit of the same length within the same second."""
+    file = tmp_path / "orders.py"
+    for column in "abcdefgh":
+        write(file, column=column)
+        assert columns(Source(f"{file}:Orders")) == [column]
+    assert not (tmp_path / "__pycache__").exists()
+
+
+def test_an_entry_point_that_leads_nowhere_is_named(monkeypatch):
+    entry_points(monkeypatch, ("broken", "testsources:Nope"))
+    with pytest.raises(
+        SourceNotFoundError, match=r"'broken' stands for testsources:Nope .an entry point of .* can't be loaded"
+    ):
+        Source("broken")
+
+
+def test_a_dot_for_a_colon_is_guessed():
+    with pytest.raises(SourceNotFoundError, match=r"did you mean 'testsources:Good'\?"):
+        Source("testsources.Good")
 
 
 def test_a_file_imports_what_lies_beside_it(tmp_path):
@@ -107,7 +127,7 @@ def test_a_short_name_is_an_entry_point(monkeypatch):
 def test_an_unknown_short_name_lists_the_installed_and_the_nearest(monkeypatch):
     entry_points(monkeypatch, ("orders", "testsources:Good"), ("numbers", "testsources:Numbers"))
     with pytest.raises(
-        SourceNotFoundError, match=r"short name 'order' \(installed: numbers, orders\); did you mean 'orders'"
+        SourceNotFoundError, match=r"short name 'order' \(installed: numbers, orders\). did you mean 'orders'"
     ):
         Source("order")
 

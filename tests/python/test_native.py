@@ -272,6 +272,17 @@ def test_another_type_is_an_error(monkeypatch, declared, yielded, message):
         raise AssertionError(text)
 
 
+def test_a_name_in_another_case_is_pointed_at(monkeypatch):
+    batch = pa.record_batch({"A": [1], "b": ["x"]})
+    assert r"column 'A' is not in the schema (which has 'a')" in failing(monkeypatch, batch)
+
+
+def test_columns_must_be_keyword_only(monkeypatch):
+    monkeypatch.setattr(testsources.Good, "read_partition", lambda self, spec, options, columns=None: iter(()))
+    with pytest.raises(BasculeError, match=r"testsources:Good takes columns in .*, but not by keyword alone"):
+        Source("testsources:Good")
+
+
 def test_a_lists_item_name_and_metadata_do_not_matter(monkeypatch):
     declared = pa.schema([pa.field("c", pa.list_(pa.field("item", pa.int8())), metadata={"k": "v"})])
     batch = pa.record_batch([pa.array([[1]], pa.list_(pa.field("element", pa.int8())))], names=["c"])

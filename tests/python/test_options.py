@@ -115,3 +115,10 @@ def test_user_info_in_any_url_of_a_value():
     assert {"pw-one", "p@ss-two"} <= set(o.secrets())
     assert "pw-one" not in repr(o)
     assert "ss-two" not in repr(o)
+
+
+def test_a_missing_option_is_named_beside_those_given():
+    with pytest.raises(KeyError, match=r"option 'path' is missing \(given: pth, Region\); did you mean 'pth'\?"):
+        Options({"pth": "x", "Region": "eu"})["path"]
+    with pytest.raises(KeyError, match="none is given"):
+        Options()["path"]
