@@ -63,7 +63,7 @@ def from_entry_point(name: str) -> type:
         known = sorted({p.name for p in points})
         module, _, cls = name.rpartition(".")
         near = [f"{module}:{cls}"] if module and cls else difflib.get_close_matches(name, known)
-        hint = f"did you mean {_quoted(near)}? Or" if near else "Or"
+        hint = f"Did you mean {_quoted(near)}? Or" if near else "Or"
         there = f"installed: {', '.join(known)}" if known else "none is installed"
         raise SourceNotFoundError(
             f"no source has the short name '{name}' ({there}). {hint} name the class: 'pkg.mod:Class', "

@@ -81,7 +81,7 @@ def test_an_entry_point_that_leads_nowhere_is_named(monkeypatch):
 
 
 def test_a_dot_for_a_colon_is_guessed():
-    with pytest.raises(SourceNotFoundError, match=r"did you mean 'testsources:Good'\?"):
+    with pytest.raises(SourceNotFoundError, match=r"Did you mean 'testsources:Good'\?"):
         Source("testsources.Good")
 
 
@@ -127,7 +127,7 @@ def test_a_short_name_is_an_entry_point(monkeypatch):
 def test_an_unknown_short_name_lists_the_installed_and_the_nearest(monkeypatch):
     entry_points(monkeypatch, ("orders", "testsources:Good"), ("numbers", "testsources:Numbers"))
     with pytest.raises(
-        SourceNotFoundError, match=r"short name 'order' \(installed: numbers, orders\). did you mean 'orders'"
+        SourceNotFoundError, match=r"short name 'order' \(installed: numbers, orders\). Did you mean 'orders'"
     ):
         Source("order")
 
