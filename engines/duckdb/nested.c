@@ -2,6 +2,7 @@
  * as a shadow: copies of its structs, which point to the same buffers. */
 #include "nested.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,35 +57,22 @@ static const char *refused_run_end(const struct ArrowSchema *values)
 	return refuse ? "a run-end encoding of dictionaries or nested values: decode it to plain values" : NULL;
 }
 
-/* What of a type DuckDB reads wrong, or crashes on; NULL: nothing. `within`: what
- * stands between this field and the column or the list above it. */
-enum within { WITHIN_COLUMN, WITHIN_STRUCT, WITHIN_FIXED_SIZE_LIST };
-
-static const char *refused(const struct ArrowSchema *field, enum within within, bool in_list)
+/* What of a type DuckDB reads wrong, or crashes on; NULL: nothing. `in_fixed`: a
+ * fixed-size list stands above it, with nothing but structs between. */
+static const char *refused(const struct ArrowSchema *field, bool in_fixed)
 {
 	if (field->dictionary) {
-		/* A chunk whose row count is no power of two fails inside a struct; inside a
-		 * fixed-size list the indices are taken for values. */
-		if (within == WITHIN_FIXED_SIZE_LIST || (within == WITHIN_STRUCT && !in_list)) {
-			return "a dictionary inside a struct or fixed-size list: decode it to plain values";
-		}
-		return refused_dictionary(field->dictionary);
+		return in_fixed ? "a dictionary inside a fixed-size list: decode it to plain values"
+		                : refused_dictionary(field->dictionary);
 	}
 	if (is_run_end(field)) {
-		return within == WITHIN_FIXED_SIZE_LIST
-		           ? "run-end encoded values in a fixed-size list: decode them to plain values"
-				   : refused_run_end(field->children[1]);
+		return in_fixed ? "run-end encoded values in a fixed-size list: decode them to plain values"
+		                : refused_run_end(field->children[1]);
 	}
-	enum within below = WITHIN_COLUMN;
-	if (is_fixed_size_list(field) || (is_struct(field) && within == WITHIN_FIXED_SIZE_LIST)) {
-		below = WITHIN_FIXED_SIZE_LIST;
-	} else if (is_struct(field)) {
-		below = WITHIN_STRUCT;
-	}
-	in_list = in_list || has_offsets(field);
+	bool below = is_fixed_size_list(field) || (is_struct(field) && in_fixed);
 	const char *why = NULL;
 	for (int64_t i = 0; i < field->n_children && !why; i++) {
-		why = refused(field->children[i], below, in_list);
+		why = refused(field->children[i], below);
 	}
 	return why;
 }
@@ -93,7 +81,7 @@ bool nested_check_schema(const struct bsc_source *source, duckdb_v2_error_info_h
 {
 	const struct ArrowSchema *schema = bsc_source_schema(source);
 	for (int64_t i = 0; i < schema->n_children; i++) {
-		const char *why = refused(schema->children[i], WITHIN_COLUMN, false);
+		const char *why = refused(schema->children[i], false);
 		if (why) {
 			char text[1024];
 			snprintf(text, sizeof(text), "%.400s: DuckDB can't read column '%.200s', it holds %s",
@@ -157,10 +145,34 @@ struct block {
 	struct block *next;
 };
 
-struct shadow {
+/* The batch that shadows stand for: released with the last of them. */
+struct origin {
+	_Atomic int64_t refs;
 	struct ArrowArray batch;
+};
+
+struct shadow {
+	struct origin *origin;
 	struct block *blocks;
 };
+
+static struct origin *origin_new(const struct ArrowArray *batch)
+{
+	struct origin *origin = calloc(1, sizeof(*origin));
+	if (origin) {
+		origin->refs = 1;
+		origin->batch = *batch;
+	}
+	return origin;
+}
+
+static void origin_drop(struct origin *origin)
+{
+	if (atomic_fetch_sub(&origin->refs, 1) == 1) {
+		origin->batch.release(&origin->batch);
+		free(origin);
+	}
+}
 
 static void *shadow_alloc(struct shadow *shadow, size_t size)
 {
@@ -186,7 +198,7 @@ static void shadow_free(struct shadow *shadow)
 static void shadow_release(struct ArrowArray *array)
 {
 	struct shadow *shadow = array->private_data;
-	shadow->batch.release(&shadow->batch);
+	origin_drop(shadow->origin);
 	shadow_free(shadow);
 	array->release = NULL;
 }
@@ -302,27 +314,85 @@ static bool move_offsets(struct shadow *shadow, const struct ArrowSchema *field,
 	return good;
 }
 
-static bool cast_shadow(const struct ArrowSchema *schema, struct ArrowArray *batch)
+/* A shadow of rows [from, from + n) of the origin. */
+static bool cast_shadow(const struct ArrowSchema *schema, struct origin *origin, int64_t from, int64_t n,
+                        struct ArrowArray *out)
 {
 	struct shadow *shadow = calloc(1, sizeof(*shadow));
-	struct ArrowArray copy = *batch;
-	if (!shadow) {
+	struct ArrowArray copy = origin->batch;
+	bool good = shadow && copy_below(shadow, &copy);
+	for (int64_t i = 0; good && i < copy.n_children; i++) {
+		struct ArrowArray *column = copy.children[i];
+		bool whole = from == 0 && n == column->length;
+		column->offset += from;
+		column->length = n;
+		column->null_count = whole || column->null_count == 0 ? column->null_count : -1;
+	}
+	copy.length = n;
+	if (!good || !move_offsets(shadow, schema, &copy)) {
+		if (shadow) {
+			shadow_free(shadow);
+		}
 		return false;
 	}
-	if (!copy_below(shadow, &copy) || !move_offsets(shadow, schema, &copy)) {
-		shadow_free(shadow);
-		return false;
-	}
-	shadow->batch = *batch;
+	atomic_fetch_add(&origin->refs, 1);
+	shadow->origin = origin;
 	copy.release = shadow_release;
 	copy.private_data = shadow;
-	*batch = copy;
+	*out = copy;
 	return true;
 }
 
-bool nested_prepare(const struct ArrowSchema *schema, struct ArrowArray *batch, duckdb_v2_error_info_handle *err)
+/* Replaces the batch by a shadow of its first `head` rows, and one of the others. */
+static bool cut(const struct ArrowSchema *schema, struct ArrowArray *batch, int64_t head, struct ArrowArray *rest,
+                duckdb_v2_error_info_handle *err)
 {
-	bool moved = false;
+	struct origin *origin = origin_new(batch);
+	struct ArrowArray first = {0}, second = {0};
+	int64_t length = batch->length;
+	bool good = origin && cast_shadow(schema, origin, 0, head, &first) &&
+	            (head == length || cast_shadow(schema, origin, head, length - head, &second));
+	if (good) {
+		origin_drop(origin);
+		*batch = first;
+		*rest = second;
+		return true;
+	}
+	if (first.release) {
+		first.release(&first); /* leaves the origin to `batch`: one reference is ours */
+	}
+	free(origin);
+	fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory for a nested batch");
+	return false;
+}
+
+/* ---- dictionaries in structs ---- */
+
+static bool has_struct_of_dictionary(const struct ArrowSchema *field, bool in_struct)
+{
+	bool has = in_struct && field->dictionary;
+	for (int64_t i = 0; i < field->n_children && !has; i++) {
+		has = has_struct_of_dictionary(field->children[i], in_struct || is_struct(field));
+	}
+	return has;
+}
+
+/* How many of `n_rows` the importer may take at once, where a dictionary stands in
+ * a struct: it fails on a chunk whose row count is no power of two, and only the
+ * last chunk is a short one. */
+static int64_t takeable_rows(int64_t n_rows)
+{
+	int64_t last = n_rows % CHUNK_ROWS, power = last ? 1 : 0;
+	while (power && power * 2 <= last) {
+		power *= 2;
+	}
+	return n_rows - last + power;
+}
+
+bool nested_prepare(const struct ArrowSchema *schema, struct ArrowArray *batch, struct ArrowArray *rest,
+                    duckdb_v2_error_info_handle *err)
+{
+	bool moved = false, short_chunks = false;
 	for (int64_t i = 0; i < schema->n_children; i++) {
 		const struct ArrowSchema *field = schema->children[i];
 		if (!is_nested(field)) {
@@ -338,10 +408,8 @@ bool nested_prepare(const struct ArrowSchema *schema, struct ArrowArray *batch, 
 			return false;
 		}
 		moved = moved || has_struct_offset(field, batch->children[i]);
+		short_chunks = short_chunks || has_struct_of_dictionary(field, false);
 	}
-	if (moved && !cast_shadow(schema, batch)) {
-		fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory for a nested batch");
-		return false;
-	}
-	return true;
+	int64_t head = short_chunks ? takeable_rows(batch->length) : batch->length;
+	return (!moved && head == batch->length) || cut(schema, batch, head, rest, err);
 }

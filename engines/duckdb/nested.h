@@ -17,9 +17,14 @@ bool nested_check_schema(const struct bsc_source *source, duckdb_v2_error_info_h
 bool nested_needs_prepare(const struct ArrowSchema *schema);
 
 /* Takes the offsets out of the structs and unions of a batch, and refuses what can
- * be seen in a batch only. batch: replaced, on success; no buffer is copied but
- * the validity bits of structs that begin within a byte. The children of the new
- * batch live as long as it does: they can't be moved out. */
-bool nested_prepare(const struct ArrowSchema *schema, struct ArrowArray *batch, duckdb_v2_error_info_handle *err);
+ * be seen in a batch only.
+ *
+ * batch  replaced, on success; no buffer is copied but the validity bits of structs
+ *        that begin within a byte. The children of the new batch live as long as it
+ *        does: they can't be moved out
+ * rest   zeroed by the caller; out: rows that must go as a batch of their own, after
+ *        this one, through this function again. release == NULL: none */
+bool nested_prepare(const struct ArrowSchema *schema, struct ArrowArray *batch, struct ArrowArray *rest,
+                    duckdb_v2_error_info_handle *err);
 
 #endif

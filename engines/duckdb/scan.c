@@ -40,8 +40,9 @@ struct local {
 	const struct global *global;
 	struct bsc_cursor *cursor;
 	duckdb_v2_arrow_importer_handle importer;
-	bool importing;    /* a batch is in the importer */
-	idx_t batch_index; /* of the last chunk: its partition */
+	struct ArrowArray rest; /* rows that nested_prepare left for the next time */
+	bool importing;         /* a batch is in the importer */
+	idx_t batch_index;      /* of the last chunk: its partition */
 };
 
 /* ---- bind ---- */
@@ -223,6 +224,9 @@ static void local_destroy(void *data)
 {
 	struct local *local = data;
 	(void)duckdb_v2_arrow_importer_destroy(&local->importer);
+	if (local->rest.release) {
+		local->rest.release(&local->rest);
+	}
 	bsc_cursor_close(local->cursor);
 	free(local);
 }
@@ -286,16 +290,17 @@ static int interrupted(void *ctx)
 static bool next_batch(struct local *local, duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
 	struct bsc_poll poll = {interrupted, context};
-	struct ArrowArray batch;
+	struct ArrowArray batch = local->rest;
 	struct bsc_error error;
-	if (bsc_cursor_next(local->cursor, &poll, &batch, &error) != BSC_OK) {
+	local->rest = (struct ArrowArray){0};
+	if (!batch.release && bsc_cursor_next(local->cursor, &poll, &batch, &error) != BSC_OK) {
 		fail_with(err, &error);
 		return false;
 	}
 	if (!batch.release) {
 		return false;
 	}
-	if (local->global->nested && !nested_prepare(bsc_plan_schema(local->global->plan), &batch, err)) {
+	if (local->global->nested && !nested_prepare(bsc_plan_schema(local->global->plan), &batch, &local->rest, err)) {
 		batch.release(&batch);
 		return false;
 	}

@@ -34,6 +34,11 @@ CASES: dict[str, pa.Array] = {
     "struct of list": struct(lists(TEXTS)),
     "struct of map": struct(pa.MapArray.from_arrays(pa.array(range(N + 1), pa.int32()), NUMBERS, TEXTS)),
     "struct of fixed-size list": struct(pa.FixedSizeListArray.from_arrays(pa.concat_arrays([NUMBERS, NUMBERS]), 2)),
+    "struct of dictionary": struct(TEXTS.dictionary_encode(), NUMBERS),
+    "struct of struct of dictionary": struct(struct(TEXTS.dictionary_encode(), mask=EVERY_THIRD)),
+    "union of struct of dictionary": pa.UnionArray.from_sparse(
+        pa.array([i % 2 for i in range(N)], pa.int8()), [struct(TEXTS.dictionary_encode()), TEXTS]
+    ),
     "list of struct of dictionary": lists(struct(TEXTS.dictionary_encode())),
     "struct of list of dictionary": struct(lists(TEXTS.dictionary_encode())),
     "struct of run-end": struct(
@@ -157,12 +162,24 @@ def test_duckdbs_own_scan_fails_where_we_refuse(name):
     assert not own_scan_is_right(rows)
 
 
-def test_a_dictionary_inside_a_struct_is_refused_though_duckdbs_own_scan_reads_it(con, monkeypatch):
-    """Its C API fails on every chunk whose number of rows is no power of two."""
-    array = struct(pa.array(list("abcab")).dictionary_encode())
-    assert own_scan_is_right(array)
-    with pytest.raises(duckdb.InvalidInputException, match="a dictionary inside a struct or fixed-size list: decode"):
-        read(con, monkeypatch, pa.record_batch({"v": array, "k": range(5)}), array.type)
+@pytest.mark.parametrize("rows", [*range(1, 34), 63, 64, 65, 1000, 2047, 2048, 2049, 3000, 4095, 4097])
+def test_a_dictionary_inside_a_struct_is_read_at_any_length(con, monkeypatch, rows):
+    """DuckDB's C API fails on a chunk whose row count is no power of two: the rows are cut."""
+    array = struct(pa.array([None if i % 5 == 0 else "abc"[i % 3] for i in range(rows)]).dictionary_encode())
+    assert read(con, monkeypatch, pa.record_batch({"v": array, "k": range(rows)}), array.type) == array.to_pylist()
+
+
+def test_a_cut_batch_that_is_not_read_to_its_end_is_released(con, monkeypatch):
+    array = struct(pa.array(["abc"[i % 3] for i in range(3001)]).dictionary_encode())
+    items: list[pa.RecordBatch] = []
+    monkeypatch.setattr(Yields, "schema", pa.schema([("v", array.type), ("k", pa.int64())]))
+    monkeypatch.setattr(Yields, "items", items)
+    before = pa.total_allocated_bytes()
+    for limit in (1, 2500, 3000, 9003):
+        items[:] = [pa.record_batch({"v": array, "k": range(3001)})] * 3
+        assert len(con.execute(f"FROM python('testsources:Yields') LIMIT {limit}").fetchall()) == limit
+        items.clear()
+    assert pa.total_allocated_bytes() == before
 
 
 @pytest.mark.parametrize("offsets", [[0, 0, 0], [0] * 3000 + [2]])
