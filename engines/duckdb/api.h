@@ -10,6 +10,9 @@
 #include "duckdb_extension_v2.h"
 #include "duckdb_static_extension.h"
 
+/* Rows of DuckDB's chunks; the importer cuts a batch into such. */
+#define CHUNK_ROWS 2048
+
 /* Filled by api_load; each duckdb_v2_* name is a member of it. */
 DUCKDB_EXTENSION_EXTERN
 

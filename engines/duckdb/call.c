@@ -16,7 +16,6 @@
 
 struct call {
 	duckdb_v2_function_bind_info_handle info;
-	duckdb_v2_context_handle context;
 	duckdb_v2_factory_handle factory;
 	duckdb_v2_config_handle config;
 	duckdb_v2_error_info_handle *err;
@@ -375,7 +374,7 @@ static uint64_t connection_id(const struct call *call)
 struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_v2_function_bind_info_handle info,
                                     duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
-	struct call call = {.info = info, .context = context, .err = err};
+	struct call call = {.info = info, .err = err};
 	struct bsc_source *source = NULL;
 	struct bsc_error error;
 	char *name = NULL;

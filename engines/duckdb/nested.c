@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHUNK_ROWS 2048
-
 /* ---- types ---- */
 
 static bool is_struct(const struct ArrowSchema *field)

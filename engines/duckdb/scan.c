@@ -24,8 +24,6 @@
 #include "call.h"
 #include "nested.h"
 
-#define CHUNK_ROWS 2048
-
 /* Without an estimate DuckDB takes a scan for one row and joins it the wrong way
  * round. */
 #define DEFAULT_CARDINALITY 1000000

@@ -16,7 +16,6 @@ static struct {
 	PyObject *instance_type; /* bascule._instance.Instance */
 	PyObject *not_arrow;     /* bascule._instance.not_arrow */
 	PyObject *describe;      /* bascule.errors.describe */
-	PyObject *bascule_error; /* bascule.errors.BasculeError */
 	PyObject *source_not_found;
 	PyObject *option_error;
 	PyObject *arrow_c_array; /* interned names */
@@ -446,11 +445,12 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 	return rc;
 }
 
-/* One item by __arrow_c_array__. 1: exported, 0: it has no such method, -1: an
- * exception is set. */
-static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema)
+/* Calls an export method of an item. 1: *result is what it returned, 0: it has no
+ * such method, -1: an exception is set. */
+static int call_export(PyObject *item, PyObject *name, PyObject **result)
 {
-	PyObject *method = PyObject_GetAttr(item, py.arrow_c_array);
+	PyObject *method = PyObject_GetAttr(item, name);
+	*result = NULL;
 	if (!method) {
 		if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
 			return -1;
@@ -458,12 +458,21 @@ static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSc
 		PyErr_Clear();
 		return 0;
 	}
-	PyObject *pair = PyObject_CallNoArgs(method);
+	*result = PyObject_CallNoArgs(method);
 	Py_DECREF(method);
-	if (!pair) {
-		return -1;
+	return *result ? 1 : -1;
+}
+
+/* One item by __arrow_c_array__. 1: exported, 0: it has no such method, -1: an
+ * exception is set. */
+static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema)
+{
+	PyObject *pair;
+	int rc = call_export(item, py.arrow_c_array, &pair);
+	if (rc != 1) {
+		return rc;
 	}
-	int rc = -1;
+	rc = -1;
 	if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
 		PyErr_Format(PyExc_TypeError, "__arrow_c_array__ of %s returned no pair of capsules", Py_TYPE(item)->tp_name);
 	} else if (!PyCapsule_IsValid(PyTuple_GET_ITEM(pair, 0), "arrow_schema") ||
@@ -487,18 +496,13 @@ static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSc
 /* The same for __arrow_c_stream__. */
 static int export_stream(PyObject *item, struct ArrowArrayStream *stream)
 {
-	PyObject *method = PyObject_GetAttr(item, py.arrow_c_stream);
-	if (!method) {
-		if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-			return -1;
-		}
-		PyErr_Clear();
-		return 0;
+	PyObject *capsule;
+	int rc = call_export(item, py.arrow_c_stream, &capsule);
+	if (rc != 1) {
+		return rc;
 	}
-	PyObject *capsule = PyObject_CallNoArgs(method);
-	Py_DECREF(method);
-	struct ArrowArrayStream *exported = capsule ? PyCapsule_GetPointer(capsule, "arrow_array_stream") : NULL;
-	int rc = -1;
+	rc = -1;
+	struct ArrowArrayStream *exported = PyCapsule_GetPointer(capsule, "arrow_array_stream");
 	if (exported && !exported->release) {
 		PyErr_SetString(PyExc_ValueError, "the exported Arrow stream was released already");
 	} else if (exported) {
@@ -506,7 +510,7 @@ static int export_stream(PyObject *item, struct ArrowArrayStream *stream)
 		exported->release = NULL;
 		rc = 1;
 	}
-	Py_XDECREF(capsule);
+	Py_DECREF(capsule);
 	return rc;
 }
 
@@ -751,7 +755,6 @@ const struct bsc_executor *inprocess_executor(void)
 	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 ||
 	    import("bascule._instance", "trimming", &py.trimming) < 0 ||
 	    import("bascule.errors", "describe", &py.describe) < 0 ||
-	    import("bascule.errors", "BasculeError", &py.bascule_error) < 0 ||
 	    import("bascule.errors", "SourceNotFoundError", &py.source_not_found) < 0 ||
 	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
 	    intern("__arrow_c_array__", &py.arrow_c_array) < 0 || intern("__arrow_c_stream__", &py.arrow_c_stream) < 0 ||
