@@ -193,6 +193,20 @@ struct bsc_hints {
 	int64_t n_columns;
 };
 
+/* What becomes of batches whose columns are not those of infer_schema. */
+enum bsc_schema_mode {
+	BSC_SCHEMA_STRICT, /* an error */
+	BSC_SCHEMA_EVOLVE, /* the executor converts where no value can change, else an error */
+};
+
+/* What an executor is told when it opens a source. All borrowed for the call. */
+struct bsc_opening {
+	const char *label;                 /* names the source in messages */
+	const struct bsc_options *options; /* the user's own */
+	enum bsc_schema_mode schema_mode;
+	bool validate_full; /* check what is converted in full, as the core does what is not */
+};
+
 /* Runs a class: in this process, or in another. The core calls these functions
  * in the order written, from any thread, concurrently but for one reader's. An
  * executor fills the outputs only on success. It must outlive its sources. */
@@ -205,9 +219,8 @@ struct bsc_executor {
 	int (*resolve)(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err);
 	void (*class_release)(void *state, void *cls);
 
-	/* One instance, and its schema. `label` names the source in messages.
-	 * class: borrowed. schema: out. */
-	int (*open)(void *state, void *cls, const char *label, const struct bsc_options *options, void **instance_out,
+	/* One instance, and its schema. class, opening: borrowed. schema: out. */
+	int (*open)(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
 	            struct ArrowSchema *schema_out, struct bsc_error *err);
 	/* After the last reader and plan of the instance. */
 	void (*close)(void *instance);

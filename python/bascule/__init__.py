@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from bascule.contract import ArrowBatchDataSource
-from bascule.errors import BasculeError, ContractError, OptionError, SourceNotFoundError
+from bascule.errors import BasculeError, ContractError, MismatchError, OptionError, SourceNotFoundError
 from bascule.options import Options
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "ArrowBatchDataSource",
     "BasculeError",
     "ContractError",
+    "MismatchError",
     "OptionError",
     "Options",
     "SourceNotFoundError",

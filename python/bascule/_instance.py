@@ -63,9 +63,13 @@ class Instance:
         cls: the class.
         label: ``pkg.mod:Class``, for messages.
         pairs: the options as given, names and values.
+        evolve: convert batches to the declared schema where no value can change.
+        full: check every offset of what is converted.
     """
 
-    def __init__(self, cls: type, label: str, pairs: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, cls: type, label: str, pairs: list[tuple[str, str]], evolve: bool = False, full: bool = False
+    ) -> None:
         self.label = label
         self.options = Options(pairs)
         self.secrets = self.options.secrets()
@@ -73,6 +77,8 @@ class Instance:
         self.step = ""  # what open() is doing, for messages
         self._plan_columns = self._read_columns = False
         self._cls = cls
+        self._evolve, self._full = evolve, full
+        self._schema: Any = None  # as pyarrow's, for evolve
 
     def open(self) -> object:
         """Makes the instance and asks for its schema, once. Returns what exports it."""
@@ -98,6 +104,10 @@ class Instance:
         schema = self.object.infer_schema(self.options)
         if not hasattr(schema, "__arrow_c_schema__"):
             raise ContractError(f"returned {a(schema)}, expected a pyarrow.Schema")
+        if self._evolve:
+            import pyarrow as pa
+
+            self._schema = pa.schema(schema)
         return schema
 
     def plan(self, columns: tuple[str, ...] | None) -> list[dict[str, Any]]:
@@ -117,11 +127,16 @@ class Instance:
         # A copy: what a class does to it must not reach the next read.
         items = self.object.read_partition(dict(spec), self.options, **more)
         if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
-            return iter((items,))
+            items = (items,)
         try:
-            return iter(items)
+            batches: Iterator[object] = iter(items)
         except TypeError:
             raise ContractError(f"returned {a(items)}, expected an iterator of record batches (use yield)") from None
+        if not self._evolve:
+            return batches
+        from bascule import _evolve
+
+        return _evolve.conform(batches, self._schema, columns, self._full)
 
     def close(self) -> None:
         """``close()`` of the class, where it has one. What it raises is logged: nobody waits for it."""

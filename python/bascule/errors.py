@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, quote_plus
 
-__all__ = ["BasculeError", "ContractError", "OptionError", "SourceNotFoundError"]
+__all__ = ["BasculeError", "ContractError", "MismatchError", "OptionError", "SourceNotFoundError"]
 
 _NOT_THEIRS = (str(Path(__file__).parent), "<frozen importlib", importlib.__file__ or "<frozen importlib")
 _FRAMES = 20
@@ -28,6 +28,10 @@ class SourceNotFoundError(BasculeError, LookupError):
     """No such module, file, class or short name."""
 
 
+class MismatchError(BasculeError, ValueError):
+    """A batch does not have the columns or types that ``infer_schema`` declared."""
+
+
 class ContractError(BasculeError, TypeError):
     """A class broke the contract. The message is a predicate: ``returned None, expected ...``."""
 
@@ -40,7 +44,9 @@ def describe(error: BaseException, attempt: str, secrets: list[str]) -> str:
         attempt: what raised it: source, partition, method, as ``acme:Orders: plan_partitions``.
         secrets: the texts to mask.
     """
-    if isinstance(error, ContractError):
+    if isinstance(error, MismatchError):
+        text = f"{attempt.removesuffix(': read_partition')}, {error}"
+    elif isinstance(error, ContractError):
         text = f"{attempt} {error}"
     elif isinstance(error, BasculeError):
         text = f"{attempt}: {error}"

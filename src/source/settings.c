@@ -4,12 +4,30 @@
 
 #include <string.h>
 
-enum setting { SETTING_MODULE, SETTING_CLASS, SETTING_VALIDATION, SETTING_COUNT };
+enum setting { SETTING_MODULE, SETTING_CLASS, SETTING_SCHEMA_MODE, SETTING_VALIDATION, SETTING_COUNT };
 
 static const char *const names[SETTING_COUNT + 1] = {
     [SETTING_MODULE] = "python_module",
     [SETTING_CLASS] = "python_class",
+    [SETTING_SCHEMA_MODE] = "bascule_schema_mode",
     [SETTING_VALIDATION] = "bascule_validation",
+};
+
+/* The two values of a setting that has two: the first is the default. */
+struct choice {
+	const char *off;
+	const char *on;
+	const char *what; /* each means, for the message */
+};
+
+static const struct choice choices[SETTING_COUNT] = {
+    [SETTING_SCHEMA_MODE] =
+        {"strict", "evolve",
+		 "'strict' (batches have the columns and types of infer_schema) or 'evolve' (missing columns "
+		 "become nulls, extra ones are left out, types are widened where no value can change)"},
+    [SETTING_VALIDATION] = {"layout", "full",
+	                        "'layout' (lengths, buffer and null counts of each batch) or 'full' (also every offset and "
+	                        "all text)"},
 };
 
 const char *const *bsc_setting_names(void)
@@ -39,17 +57,16 @@ static int unknown(struct bsc_str name, struct bsc_error *err)
 	    BSC__ARG(name), known);
 }
 
-static int parse_validation(struct bsc_str value, bool *full, struct bsc_error *err)
+static int choose(enum setting setting, struct bsc_str value, bool given, bool *on, struct bsc_error *err)
 {
-	*full = bsc__str_equal_nocase(value, bsc__str("full"));
-	if (*full || bsc__str_equal_nocase(value, bsc__str("layout"))) {
+	const struct choice *choice = &choices[setting];
+	*on = given && bsc__str_equal_nocase(value, bsc__str(choice->on));
+	if (!given || *on || bsc__str_equal_nocase(value, bsc__str(choice->off))) {
 		return BSC_OK;
 	}
 	return bsc__fail(err, BSC_INVALID,
-	                 "bascule_validation = '%.*s' is not among its choices: "
-	                 "'layout' (lengths, buffer and null counts of "
-	                 "each batch) or 'full' (also every offset and all text). It is an option, or SET for the session",
-	                 BSC__ARG(value));
+	                 "%s = '%.*s' is not among its choices: %s. It is an option, or SET for the session",
+	                 names[setting], BSC__ARG(value), choice->what);
 }
 
 int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out, struct bsc_error *err)
@@ -75,16 +92,18 @@ int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *
 		given[s] = true;
 		values[s] = bsc_options_value(options, i);
 	}
-	bool full = false;
-	if (given[SETTING_VALIDATION]) {
-		int rc = parse_validation(values[SETTING_VALIDATION], &full, err);
-		if (rc != BSC_OK) {
-			return rc;
-		}
+	bool full, evolve;
+	int rc = choose(SETTING_VALIDATION, values[SETTING_VALIDATION], given[SETTING_VALIDATION], &full, err);
+	if (rc == BSC_OK) {
+		rc = choose(SETTING_SCHEMA_MODE, values[SETTING_SCHEMA_MODE], given[SETTING_SCHEMA_MODE], &evolve, err);
+	}
+	if (rc != BSC_OK) {
+		return rc;
 	}
 	out->module = values[SETTING_MODULE];
 	out->cls = values[SETTING_CLASS];
 	out->validate_full = full;
+	out->schema_mode = evolve ? BSC_SCHEMA_EVOLVE : BSC_SCHEMA_STRICT;
 	return BSC_OK;
 }
 

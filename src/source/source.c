@@ -30,7 +30,8 @@ static void watch_forks(void)
 static bool same(const struct bsc_source *a, const struct bsc_source *b)
 {
 	return a->executor == b->executor && a->cls == b->cls && a->scope == b->scope &&
-	       a->validate_full == b->validate_full && bsc__options_equal(a->options, b->options);
+	       a->validate_full == b->validate_full && a->schema_mode == b->schema_mode &&
+	       bsc__options_equal(a->options, b->options);
 }
 
 /* The open source that equals `probe`, with a reference for the caller. */
@@ -168,6 +169,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	int rc = bsc__settings_read(options, &settings, err);
 	if (rc == BSC_OK) {
 		source->validate_full = settings.validate_full;
+		source->schema_mode = settings.schema_mode;
 		rc = locate(text, &settings, &locator, &joined, err);
 	}
 	if (rc == BSC_OK) {
@@ -190,8 +192,8 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	}
 	/* No lock is held here, and no thread waits for another's: two binds of one
 	 * source at the same moment each open their own. */
-	rc = executor->open(executor->state, source->cls, source->label, source->options, &source->instance,
-	                    &source->schema, err);
+	struct bsc_opening opening = {source->label, source->options, source->schema_mode, source->validate_full};
+	rc = executor->open(executor->state, source->cls, &opening, &source->instance, &source->schema, err);
 	if (rc == BSC_OK) {
 		rc = bsc__schema_check(&source->schema, source->label, err);
 	}

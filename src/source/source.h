@@ -13,6 +13,7 @@ struct bsc__settings {
 	struct bsc_str module; /* python_module, python_class: borrowed from the options */
 	struct bsc_str cls;
 	bool validate_full; /* bascule_validation = 'full' */
+	enum bsc_schema_mode schema_mode;
 };
 
 /* Reads the settings out of `options` (borrowed). BSC_INVALID for an unknown
@@ -44,6 +45,7 @@ struct bsc_source {
 	struct bsc_options *options; /* the user's own */
 	uint64_t scope;
 	bool validate_full;
+	enum bsc_schema_mode schema_mode;
 	struct ArrowSchema schema;
 	/* The registry's mutex guards refs and next. */
 	int64_t refs;

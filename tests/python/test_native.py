@@ -534,7 +534,10 @@ def test_columns_are_named_by_strings_or_numbers(column):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bascule_foo": "1"}, r"unknown setting 'bascule_foo'.*knows python_module, python_class, bascule_validation"),
+        (
+            {"bascule_foo": "1"},
+            r"unknown setting 'bascule_foo'.*knows python_module, python_class, bascule_schema_mode, bascule_validation",
+        ),
         ({"bascule_workers": "2"}, "unknown setting 'bascule_workers'"),
         ({"bascule_validation": "maybe"}, "bascule_validation = 'maybe' is not among its choices: 'layout'"),
         ({"a": "1", "A": "2"}, "option 'a' is given twice, as 'a' and as 'A'"),

@@ -294,13 +294,15 @@ static void class_release(void *state, void *cls)
 	mock->order_errors += mock->classes_released > mock->classes;
 }
 
-static int open_instance(void *state, void *cls, const char *label, const struct bsc_options *options,
-                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
+static int open_instance(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
+                         struct ArrowSchema *schema_out, struct bsc_error *err)
 {
 	struct mock *mock = state;
 	must(cls == &class_orders || cls == &class_other, "a class that resolve never gave");
 	pthread_mutex_lock(&texts_lock);
-	snprintf(mock->label, sizeof(mock->label), "%s", label);
+	snprintf(mock->label, sizeof(mock->label), "%s", opening->label);
+	mock->schema_mode = opening->schema_mode;
+	const struct bsc_options *options = opening->options;
 	size_t used = 0;
 	mock->options[0] = '\0';
 	for (size_t i = 0; i < bsc_options_count(options) && used < sizeof(mock->options); i++) {

@@ -91,6 +91,7 @@ struct mock {
 	enum bsc_locator_kind kind;
 	char module[128], name[128], label[256];
 	char options[256]; /* "a=1;b=2;" as open saw them */
+	enum bsc_schema_mode schema_mode;
 	char columns[256]; /* "a,b," as plan saw them; "*" for all */
 };
 

@@ -18,6 +18,7 @@ static struct {
 	PyObject *describe;      /* bascule.errors.describe */
 	PyObject *source_not_found;
 	PyObject *option_error;
+	PyObject *mismatch_error;
 	PyObject *arrow_c_array; /* interned names */
 	PyObject *arrow_c_stream;
 	PyObject *open, *plan, *read, *end, *masked, *close, *schema, *select;
@@ -95,6 +96,9 @@ static int status_of(PyObject *error)
 	}
 	if (PyErr_GivenExceptionMatches(error, py.option_error)) {
 		return BSC_INVALID;
+	}
+	if (PyErr_GivenExceptionMatches(error, py.mismatch_error)) {
+		return BSC_MISMATCH;
 	}
 	return PyErr_GivenExceptionMatches(error, PyExc_MemoryError) ? BSC_NOMEM : BSC_SOURCE;
 }
@@ -269,16 +273,17 @@ static int fail_open(struct bsc_error *err, const struct instance *instance)
 	return fail_python(err, object_of(instance) ? instance : NULL, attempt);
 }
 
-static int instance_open(void *state, void *cls, const char *label, const struct bsc_options *options,
-                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
+static int instance_open(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
+                         struct ArrowSchema *schema_out, struct bsc_error *err)
 {
 	(void)state;
 	struct gate_stay stay;
 	struct instance *instance = calloc(1, sizeof(*instance));
-	char *copy = strdup(label);
+	char *copy = strdup(opening->label);
 	struct held *held = held_new();
 	if (!instance || !copy || !held || !gate_enter(&stay)) {
-		int rc = instance && copy && held ? fail_shutdown(err, label) : fail_text(err, BSC_NOMEM, "out of memory");
+		int rc =
+		    instance && copy && held ? fail_shutdown(err, opening->label) : fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
 			held_abandon(held);
 		}
@@ -289,8 +294,11 @@ static int instance_open(void *state, void *cls, const char *label, const struct
 	instance->label = copy;
 	instance->held = held;
 	int rc = BSC_OK;
-	PyObject *pairs = option_pairs(options), *schema = NULL;
-	PyObject *object = pairs ? PyObject_CallFunction(py.instance_type, "OsO", (PyObject *)cls, label, pairs) : NULL;
+	PyObject *pairs = option_pairs(opening->options), *schema = NULL;
+	PyObject *object =
+	    pairs ? PyObject_CallFunction(py.instance_type, "OsOii", (PyObject *)cls, opening->label, pairs,
+		                              (int)(opening->schema_mode == BSC_SCHEMA_EVOLVE), (int)opening->validate_full)
+		      : NULL;
 	instance->held->refs[0] = object;
 	if (!object || !(schema = PyObject_CallMethodNoArgs(object, py.open)) || export_schema(schema, schema_out) < 0) {
 		rc = fail_open(err, instance);
@@ -757,6 +765,7 @@ const struct bsc_executor *inprocess_executor(void)
 	    import("bascule.errors", "describe", &py.describe) < 0 ||
 	    import("bascule.errors", "SourceNotFoundError", &py.source_not_found) < 0 ||
 	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
+	    import("bascule.errors", "MismatchError", &py.mismatch_error) < 0 ||
 	    intern("__arrow_c_array__", &py.arrow_c_array) < 0 || intern("__arrow_c_stream__", &py.arrow_c_stream) < 0 ||
 	    intern("schema", &py.schema) < 0 || intern("select", &py.select) < 0 || intern("open", &py.open) < 0 ||
 	    intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 || intern("end", &py.end) < 0 ||

@@ -19,7 +19,7 @@
 #include "inprocess.h"
 
 struct module_state {
-	PyObject *error, *option_error, *not_found; /* of bascule.errors */
+	PyObject *error, *option_error, *not_found, *mismatch; /* of bascule.errors */
 	PyTypeObject *source_type, *plan_type, *scan_type, *partition_type;
 };
 
@@ -35,6 +35,7 @@ static PyObject *raise(const struct module_state *state, const struct bsc_error 
 	PyObject *type = err->status == BSC_NOMEM       ? PyExc_MemoryError
 	                 : err->status == BSC_INVALID   ? state->option_error
 	                 : err->status == BSC_NOT_FOUND ? state->not_found
+	                 : err->status == BSC_MISMATCH  ? state->mismatch
 	                                                : state->error;
 	PyObject *text = PyUnicode_DecodeUTF8(err->message, (Py_ssize_t)strlen(err->message), "replace");
 	if (text) {
@@ -579,8 +580,9 @@ static int module_exec(PyObject *module)
 	state->error = PyObject_GetAttrString(errors, "BasculeError");
 	state->option_error = PyObject_GetAttrString(errors, "OptionError");
 	state->not_found = PyObject_GetAttrString(errors, "SourceNotFoundError");
+	state->mismatch = PyObject_GetAttrString(errors, "MismatchError");
 	Py_DECREF(errors);
-	if (!state->error || !state->option_error || !state->not_found ||
+	if (!state->error || !state->option_error || !state->not_found || !state->mismatch ||
 	    add_type(module, &source_spec, &state->source_type) < 0 ||
 	    add_type(module, &plan_spec, &state->plan_type) < 0 || add_type(module, &scan_spec, &state->scan_type) < 0 ||
 	    add_type(module, &partition_spec, &state->partition_type) < 0) {
@@ -603,6 +605,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->error);
 	Py_VISIT(state->option_error);
 	Py_VISIT(state->not_found);
+	Py_VISIT(state->mismatch);
 	Py_VISIT(state->source_type);
 	Py_VISIT(state->plan_type);
 	Py_VISIT(state->scan_type);
@@ -616,6 +619,7 @@ static int module_clear(PyObject *module)
 	Py_CLEAR(state->error);
 	Py_CLEAR(state->option_error);
 	Py_CLEAR(state->not_found);
+	Py_CLEAR(state->mismatch);
 	Py_CLEAR(state->source_type);
 	Py_CLEAR(state->plan_type);
 	Py_CLEAR(state->scan_type);

@@ -75,7 +75,7 @@ static void test_unknown_setting_is_refused_with_the_known_ones(void **state)
 	(void)state;
 	const struct pair pairs[] = {{"bascule_validaton", "full"}};
 	refuses(pairs, 1, "unknown setting 'bascule_validaton'");
-	refuses(pairs, 1, "python_module, python_class, bascule_validation");
+	refuses(pairs, 1, "python_module, python_class, bascule_schema_mode, bascule_validation");
 	const struct pair bare[] = {{"BASCULE_", "x"}};
 	refuses(bare, 1, "unknown setting 'BASCULE_'");
 }

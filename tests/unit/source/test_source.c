@@ -173,7 +173,18 @@ static void test_class_sees_its_options_without_the_settings(void **state)
 	struct bsc_source *source =
 	    open_scoped(f, "", OPTIONS("Region=eu", "python_class=pkg:Orders", "bascule_validation=full", "n=2"), 0);
 	assert_string_equal(f->mock.options, "Region=eu;n=2;");
+	assert_int_equal(f->mock.schema_mode, BSC_SCHEMA_STRICT);
 	bsc_source_close(source);
+}
+
+static void test_executor_is_told_the_schema_mode(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_source *source = open_scoped(f, "pkg:Orders", OPTIONS("bascule_schema_mode=Evolve"), 0);
+	assert_int_equal(f->mock.schema_mode, BSC_SCHEMA_EVOLVE);
+	bsc_source_close(source);
+	refuses(f, "pkg:Orders", OPTIONS("bascule_schema_mode=loose"), BSC_INVALID,
+	        "bascule_schema_mode = 'loose' is not among its choices: 'strict'");
 }
 
 /* ---- the registry ---- */
@@ -227,6 +238,7 @@ static void test_what_differs_is_another_source(void **state)
 	    open_scoped(f, "pkg:Orders", OPTIONS("region=eu", "n=1"), 7),
 	    open_scoped(f, "pkg:Orders", NULL, 7),
 	    open_scoped(f, "pkg:Orders", OPTIONS("region=eu", "bascule_validation=full"), 7),
+	    open_scoped(f, "pkg:Orders", OPTIONS("region=eu", "bascule_schema_mode=evolve"), 7),
 	};
 	for (size_t i = 0; i < LENGTH(sources); i++) {
 		for (size_t k = 0; k < i; k++) {
@@ -392,6 +404,7 @@ int main(void)
 	    TEST(test_nul_in_a_name_setting_is_refused),
 	    TEST(test_bad_setting_is_refused_before_anything_runs),
 	    TEST(test_class_sees_its_options_without_the_settings),
+	    TEST(test_executor_is_told_the_schema_mode),
 	    TEST(test_same_class_options_and_scope_give_the_same_source),
 	    TEST(test_two_names_of_one_class_object_are_one_source),
 	    TEST(test_scope_zero_is_never_shared),
