@@ -199,6 +199,16 @@ enum bsc_schema_mode {
 	BSC_SCHEMA_EVOLVE, /* the executor converts where no value can change, else an error */
 };
 
+/* Whether the host wants to stop: non-zero is a cancel. NULL function: never.
+ *
+ * Asked between batches, and at least each 50 ms of a wait: on the thread of the
+ * call that it was given to or, while that one runs the class, on another. It
+ * must not block, and must take no lock that the caller holds. */
+struct bsc_poll {
+	int (*interrupted)(void *ctx);
+	void *ctx;
+};
+
 /* What an executor is told when it opens a source. All borrowed for the call. */
 struct bsc_opening {
 	const char *label;                 /* names the source in messages */
@@ -209,7 +219,10 @@ struct bsc_opening {
 
 /* Runs a class: in this process, or in another. The core calls these functions
  * in the order written, from any thread, concurrently but for one reader's. An
- * executor fills the outputs only on success. It must outlive its sources. */
+ * executor fills the outputs only on success. It must outlive its sources.
+ *
+ * poll  borrowed for the call, may be NULL: once it says so, the call ends with
+ *       BSC_CANCELLED as soon as what it waits for can be ended */
 struct bsc_executor {
 	const char *name;
 	void *state; /* the first argument of resolve and open */
@@ -220,21 +233,21 @@ struct bsc_executor {
 	void (*class_release)(void *state, void *cls);
 
 	/* One instance, and its schema. class, opening: borrowed. schema: out. */
-	int (*open)(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
-	            struct ArrowSchema *schema_out, struct bsc_error *err);
+	int (*open)(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
+	            void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err);
 	/* After the last reader and plan of the instance. */
 	void (*close)(void *instance);
 
-	int (*plan)(void *instance, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
-	            struct bsc_error *err);
+	int (*plan)(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
+	            int64_t *n_partitions_out, struct bsc_error *err);
 	void (*plan_free)(void *plan);
 
 	int (*read_open)(void *plan, int64_t partition, void **reader_out, struct bsc_error *err);
 	/* array: out; release == NULL: nothing this time, and if *ended no more at
 	 * all. schema: out, or release == NULL where it is that of the batch before.
 	 * All three are zeroed before the call. */
-	int (*read_next)(void *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
-	                 struct bsc_error *err);
+	int (*read_next)(void *reader, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,
+	                 bool *ended, struct bsc_error *err);
 	void (*read_close)(void *reader);
 };
 
@@ -251,9 +264,11 @@ struct bsc_source;
  * scope     0, or what tells this host's connections apart: while a source of
  *           the same class object, options and scope is open, the call returns
  *           it again (its schema is not asked twice)
+ * poll      borrowed for the call, may be NULL
  */
 int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, struct bsc_options *options,
-                    uint64_t scope, struct bsc_source **out, struct bsc_error *err) BSC_MUST_CHECK;
+                    uint64_t scope, const struct bsc_poll *poll, struct bsc_source **out,
+                    struct bsc_error *err) BSC_MUST_CHECK;
 
 /* Borrowed until the source is closed: a struct ("+s") of at least one column. */
 const struct ArrowSchema *bsc_source_schema(const struct bsc_source *source);
@@ -274,9 +289,10 @@ void bsc_source_close(struct bsc_source *source);
 
 struct bsc_plan;
 
-/* Asks the class for its partitions. request: borrowed; NULL for all columns. */
-int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, struct bsc_plan **out,
-                 struct bsc_error *err) BSC_MUST_CHECK;
+/* Asks the class for its partitions. request: borrowed; NULL for all columns.
+ * poll: borrowed for the call, may be NULL. */
+int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, const struct bsc_poll *poll,
+                 struct bsc_plan **out, struct bsc_error *err) BSC_MUST_CHECK;
 
 int64_t bsc_plan_partition_count(const struct bsc_plan *plan);
 
@@ -309,13 +325,6 @@ void bsc_scan_close(struct bsc_scan *scan);
 
 struct bsc_cursor;
 
-/* Asked between batches, and at least each 50 ms of a wait, whether the host
- * wants to stop: non-zero is a cancel. NULL function: never. */
-struct bsc_poll {
-	int (*interrupted)(void *ctx);
-	void *ctx;
-};
-
 /* A cursor that claims the scan's partitions, one after the other, from a
  * counter that all of the scan's cursors share. */
 int bsc_cursor_open(struct bsc_scan *scan, struct bsc_cursor **out, struct bsc_error *err) BSC_MUST_CHECK;
@@ -328,7 +337,7 @@ int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct b
 /* The next batch that has rows, in the layout of bsc_plan_schema: a struct
  * array without an offset, checked and trimmed to the request.
  *
- * poll  borrowed, may be NULL
+ * poll  borrowed for the call, may be NULL
  * out   out; release == NULL: no more batches, and none after it
  *
  * The buffers are the ones that the class handed over; they live until `out`

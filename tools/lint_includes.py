@@ -18,12 +18,22 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "source/", "scan/", "nanoarrow/"),
     "engines/duckdb": ("bascule.h", "api.h", "call.h", "nested.h", "scan.h", "duckdb_"),
-    "python/bascule/_native": ("bascule.h", "duckdb_adapter.h", "gate.h", "held.h", "inprocess.h", "Python.h"),
+    "python/bascule/_native": (
+        "bascule.h",
+        "duckdb_adapter.h",
+        "exported.h",
+        "gate.h",
+        "held.h",
+        "inprocess.h",
+        "raised.h",
+        "watch.h",
+        "Python.h",
+    ),
 }
 
 #: What C11 and POSIX bring; anything else in <> belongs to a room.
 SYSTEM = frozenset(
-    "dlfcn errno pthread stdarg stdatomic stdbool stddef stdint stdio stdlib string time".split()  # noqa: SIM905
+    "dlfcn errno pthread signal stdarg stdatomic stdbool stddef stdint stdio stdlib string time".split()  # noqa: SIM905
 )
 
 

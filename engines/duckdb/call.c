@@ -372,7 +372,8 @@ static uint64_t connection_id(const struct call *call)
 }
 
 struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_v2_function_bind_info_handle info,
-                                    duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+                                    duckdb_v2_context_handle context, const struct bsc_poll *poll,
+                                    duckdb_v2_error_info_handle *err)
 {
 	struct call call = {.info = info, .err = err};
 	struct bsc_source *source = NULL;
@@ -391,7 +392,7 @@ struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_
 	}
 	if (take_name(&call, variadic, &name, &name_len) && take_options(&call, variadic, kwargs) && take_settings(&call)) {
 		struct bsc_str text = {name, name_len};
-		if (bsc_source_open(executor, text, call.options, connection_id(&call), &source, &error) == BSC_OK) {
+		if (bsc_source_open(executor, text, call.options, connection_id(&call), poll, &source, &error) == BSC_OK) {
 			call.options = NULL;
 		} else {
 			fail_with(err, &error);

@@ -43,6 +43,31 @@ struct local {
 	idx_t batch_index;      /* of the last chunk: its partition */
 };
 
+/* ---- interrupt ---- */
+
+static void ignore_path(const duckdb_v2_str *path, void *user_data, duckdb_v2_error_info_handle *err)
+{
+	(void)path;
+	(void)user_data;
+	(void)err;
+}
+
+/* Has the query been interrupted? The C API has no such question; but a glob
+ * through the context's file system fails with the interrupt's code. */
+static int interrupted(void *ctx)
+{
+	duckdb_v2_context_handle context = ctx;
+	duckdb_v2_file_system_handle files;
+	duckdb_v2_error_info_handle err = NULL;
+	duckdb_v2_str path = str_of("/");
+	DUCKDB_V2_ERROR code = duckdb_v2_context_get_file_system(context, &files, NULL);
+	if (code == DUCKDB_V2_ERROR_NONE) {
+		code = duckdb_v2_file_system_path_glob(files, &path, ignore_path, NULL, &err);
+	}
+	(void)duckdb_v2_error_info_destroy(&err);
+	return code == DUCKDB_V2_ERROR_RUNTIME_INTERRUPT;
+}
+
 /* ---- bind ---- */
 
 static void bind_destroy(void *data)
@@ -127,7 +152,8 @@ static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_funct
 	if (duckdb_v2_function_bind_get_user_data(info, &executor, err) != DUCKDB_V2_ERROR_NONE) {
 		return;
 	}
-	struct bsc_source *source = call_open_source(executor, info, context, err);
+	const struct bsc_poll poll = {interrupted, context};
+	struct bsc_source *source = call_open_source(executor, info, context, &poll, err);
 	if (!source) {
 		return;
 	}
@@ -185,7 +211,7 @@ static int64_t *take_columns(duckdb_v2_table_function_init_global_info_handle in
 static void init_global(duckdb_v2_table_function_init_global_info_handle info, duckdb_v2_context_handle context,
                         duckdb_v2_error_info_handle *err)
 {
-	(void)context;
+	const struct bsc_poll poll = {interrupted, context};
 	void *source = NULL;
 	struct bsc_error error;
 	idx_t n = 0;
@@ -198,7 +224,7 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 		goto fail;
 	}
 	struct bsc_request request = {columns, (int64_t)n};
-	if (bsc_plan_new(source, &request, &global->plan, &error) != BSC_OK ||
+	if (bsc_plan_new(source, &request, &poll, &global->plan, &error) != BSC_OK ||
 	    bsc_scan_open(global->plan, &global->scan, &error) != BSC_OK) {
 		fail_with(err, &error);
 		goto fail;
@@ -261,37 +287,16 @@ static void init_local(duckdb_v2_table_function_init_local_info_handle info, duc
 
 /* ---- exec ---- */
 
-static void ignore_path(const duckdb_v2_str *path, void *user_data, duckdb_v2_error_info_handle *err)
-{
-	(void)path;
-	(void)user_data;
-	(void)err;
-}
-
-/* Has the query been interrupted? The C API has no such question; but a glob
- * through the context's file system fails with the interrupt's code. */
-static int interrupted(void *ctx)
-{
-	duckdb_v2_context_handle context = ctx;
-	duckdb_v2_file_system_handle files;
-	duckdb_v2_error_info_handle err = NULL;
-	duckdb_v2_str path = str_of("/");
-	DUCKDB_V2_ERROR code = duckdb_v2_context_get_file_system(context, &files, NULL);
-	if (code == DUCKDB_V2_ERROR_NONE) {
-		code = duckdb_v2_file_system_path_glob(files, &path, ignore_path, NULL, &err);
-	}
-	(void)duckdb_v2_error_info_destroy(&err);
-	return code == DUCKDB_V2_ERROR_RUNTIME_INTERRUPT;
-}
-
 /* Pulls the next batch into the importer. False at the end, or with `err` set. */
 static bool next_batch(struct local *local, duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
-	struct bsc_poll poll = {interrupted, context};
+	const struct bsc_poll poll = {interrupted, context};
 	struct ArrowArray batch = local->rest;
 	struct bsc_error error;
 	local->rest = (struct ArrowArray){0};
 	if (!batch.release && bsc_cursor_next(local->cursor, &poll, &batch, &error) != BSC_OK) {
+		/* The query fails, so the other threads need not read on. */
+		bsc_scan_cancel(local->global->scan);
 		fail_with(err, &error);
 		return false;
 	}

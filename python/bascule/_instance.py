@@ -155,9 +155,10 @@ class Instance:
         """Calls what nobody waits for; what it raises is logged."""
         try:
             call()
-        except KeyboardInterrupt:
-            _thread.interrupt_main()
         except BaseException as e:
+            if isinstance(e, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                _thread.interrupt_main()  # pressed once more: the program's
+                return
             _log.warning("%s", describe(e, f"{self.label}: {what}", self.secrets))
 
     def masked(self, text: str) -> str:

@@ -63,19 +63,19 @@ static int64_t list_names(const struct bsc_plan *plan, const char **names, bool 
 }
 
 /* The class sees names, and only where the query reads less than everything. */
-static int ask(struct bsc_plan *plan, bool all, struct bsc_error *err)
+static int ask(struct bsc_plan *plan, bool all, const struct bsc_poll *poll, struct bsc_error *err)
 {
 	const struct bsc_executor *executor = plan->source->executor;
 	struct bsc_hints hints = {NULL, 0};
 	if (all) {
-		return executor->plan(plan->source->instance, &hints, &plan->handle, &plan->n_partitions, err);
+		return executor->plan(plan->source->instance, &hints, poll, &plan->handle, &plan->n_partitions, err);
 	}
 	const char **names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
 	bool *seen = bsc__calloc((size_t)plan->source->schema.n_children, sizeof(*seen));
 	int rc;
 	if (names && seen) {
 		hints = (struct bsc_hints){names, list_names(plan, names, seen)};
-		rc = executor->plan(plan->source->instance, &hints, &plan->handle, &plan->n_partitions, err);
+		rc = executor->plan(plan->source->instance, &hints, poll, &plan->handle, &plan->n_partitions, err);
 	} else {
 		rc = bsc__fail_nomem(err, "planning a scan");
 	}
@@ -84,8 +84,8 @@ static int ask(struct bsc_plan *plan, bool all, struct bsc_error *err)
 	return rc;
 }
 
-int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, struct bsc_plan **out,
-                 struct bsc_error *err)
+int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, const struct bsc_poll *poll,
+                 struct bsc_plan **out, struct bsc_error *err)
 {
 	*out = NULL;
 	struct bsc_plan *plan = bsc__calloc(1, sizeof(*plan));
@@ -100,7 +100,7 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, s
 		rc = make_schema(plan, err);
 	}
 	if (rc == BSC_OK) {
-		rc = ask(plan, !request || !request->columns, err);
+		rc = ask(plan, !request || !request->columns, poll, err);
 	}
 	if (rc != BSC_OK) {
 		bsc_plan_free(plan);

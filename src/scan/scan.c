@@ -192,12 +192,28 @@ static int take_batch(struct bsc_cursor *cursor, struct ArrowArray *array, struc
 	return rc;
 }
 
+/* What the executor asks while the class runs: the host's poll, and the scan's
+ * own cancel. */
+struct wish {
+	const struct bsc_scan *scan;
+	const struct bsc_poll *host; /* NULL: never */
+};
+
+static int is_unwanted(void *ctx)
+{
+	const struct wish *wish = ctx;
+	return atomic_load(&wish->scan->cancelled) ||
+	       (wish->host && wish->host->interrupted && wish->host->interrupted(wish->host->ctx));
+}
+
 int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out,
                     struct bsc_error *err)
 {
 	const struct bsc_executor *executor = cursor->scan->plan->source->executor;
 	*out = (struct ArrowArray){0};
 	struct bsc_error *failure = &cursor->failure;
+	struct wish wish = {cursor->scan, poll};
+	const struct bsc_poll while_reading = {is_unwanted, &wish};
 	if (failure->status != BSC_OK) {
 		goto out;
 	}
@@ -213,7 +229,7 @@ int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, stru
 		struct ArrowArray array = {0};
 		struct ArrowSchema schema = {0};
 		bool ended = false;
-		rc = executor->read_next(cursor->reader, &array, &schema, &ended, failure);
+		rc = executor->read_next(cursor->reader, &while_reading, &array, &schema, &ended, failure);
 		if (rc != BSC_OK) {
 			break;
 		}

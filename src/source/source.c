@@ -150,7 +150,7 @@ static char *make_label(const struct bsc_locator *locator)
 }
 
 int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, struct bsc_options *options,
-                    uint64_t scope, struct bsc_source **out, struct bsc_error *err)
+                    uint64_t scope, const struct bsc_poll *poll, struct bsc_source **out, struct bsc_error *err)
 {
 	struct bsc__settings settings;
 	struct bsc_locator locator;
@@ -193,7 +193,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	/* No lock is held here, and no thread waits for another's: two binds of one
 	 * source at the same moment each open their own. */
 	struct bsc_opening opening = {source->label, source->options, source->schema_mode, source->validate_full};
-	rc = executor->open(executor->state, source->cls, &opening, &source->instance, &source->schema, err);
+	rc = executor->open(executor->state, source->cls, &opening, poll, &source->instance, &source->schema, err);
 	if (rc == BSC_OK) {
 		rc = bsc__schema_check(&source->schema, source->label, err);
 	}

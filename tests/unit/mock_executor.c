@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* A mistake of the test's own, possibly on a thread where cmocka can't jump. */
 static void must(bool ok, const char *what)
@@ -248,8 +249,16 @@ struct reader {
 	int64_t next;
 };
 
-static bool faulty(struct mock *mock, enum mock_call call, struct bsc_error *err)
+static bool faulty(struct mock *mock, enum mock_call call, const struct bsc_poll *poll, struct bsc_error *err)
 {
+	if (mock->waits[call]) {
+		must(poll, "no poll to wait with");
+		while (!poll->interrupted(poll->ctx)) {
+			nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
+		}
+		bsc__fail(err, BSC_CANCELLED, "stopped in the middle");
+		return true;
+	}
 	int64_t n = mock->calls[call]++;
 	if (!mock->fault[call].status || n < mock->fault[call].after) {
 		return false;
@@ -278,7 +287,7 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 	snprintf(mock->module, sizeof(mock->module), "%.*s", BSC__ARG(locator->module));
 	snprintf(mock->name, sizeof(mock->name), "%.*s", BSC__ARG(locator->name));
 	pthread_mutex_unlock(&texts_lock);
-	if (faulty(mock, MOCK_RESOLVE, err)) {
+	if (faulty(mock, MOCK_RESOLVE, NULL, err)) {
 		return err->status;
 	}
 	mock->classes++;
@@ -294,8 +303,8 @@ static void class_release(void *state, void *cls)
 	mock->order_errors += mock->classes_released > mock->classes;
 }
 
-static int open_instance(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
-                         struct ArrowSchema *schema_out, struct bsc_error *err)
+static int open_instance(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
+                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
 {
 	struct mock *mock = state;
 	must(cls == &class_orders || cls == &class_other, "a class that resolve never gave");
@@ -310,7 +319,7 @@ static int open_instance(void *state, void *cls, const struct bsc_opening *openi
 		                         BSC__ARG(bsc_options_name(options, i)), BSC__ARG(bsc_options_value(options, i)));
 	}
 	pthread_mutex_unlock(&texts_lock);
-	if (faulty(mock, MOCK_OPEN, err)) {
+	if (faulty(mock, MOCK_OPEN, poll, err)) {
 		return err->status;
 	}
 	struct instance *instance = new_handle(sizeof(*instance));
@@ -334,8 +343,8 @@ static void close_instance(void *state)
 	free(instance);
 }
 
-static int make_plan(void *state, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
-                     struct bsc_error *err)
+static int make_plan(void *state, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
+                     int64_t *n_partitions_out, struct bsc_error *err)
 {
 	struct mock *mock = ((struct instance *)state)->mock;
 	size_t used = 0;
@@ -343,7 +352,7 @@ static int make_plan(void *state, const struct bsc_hints *hints, void **plan_out
 	for (int64_t i = 0; hints->columns && i < hints->n_columns && used < sizeof(mock->columns); i++) {
 		used += (size_t)snprintf(mock->columns + used, sizeof(mock->columns) - used, "%s,", hints->columns[i]);
 	}
-	if (faulty(mock, MOCK_PLAN, err)) {
+	if (faulty(mock, MOCK_PLAN, poll, err)) {
 		return err->status;
 	}
 	struct plan *plan = new_handle(sizeof(*plan));
@@ -368,7 +377,7 @@ static int read_open(void *state, int64_t partition, void **reader_out, struct b
 	struct mock *mock = ((struct plan *)state)->mock;
 	must(partition >= 0 && partition < mock->n_partitions, "a partition that plan never gave");
 	mock->reads_of[partition]++;
-	if (faulty(mock, MOCK_READ_OPEN, err)) {
+	if (faulty(mock, MOCK_READ_OPEN, NULL, err)) {
 		return err->status;
 	}
 	struct reader *reader = new_handle(sizeof(*reader));
@@ -380,13 +389,13 @@ static int read_open(void *state, int64_t partition, void **reader_out, struct b
 }
 
 /* Row numbers tell the partition and the batch: 1,000,000 * partition + 1,000 * batch. */
-static int read_next(void *state, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
-                     struct bsc_error *err)
+static int read_next(void *state, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,
+                     bool *ended, struct bsc_error *err)
 {
 	struct reader *reader = state;
 	struct mock *mock = reader->mock;
 	must(!array->release && !schema->release && !*ended, "read_next's outputs were not zeroed");
-	if (faulty(mock, MOCK_READ_NEXT, err)) {
+	if (faulty(mock, MOCK_READ_NEXT, poll, err)) {
 		return err->status;
 	}
 	const struct mock_partition *partition = &mock->partitions[reader->partition];
@@ -455,6 +464,6 @@ struct bsc_source *mock_source(struct mock *mock)
 {
 	struct bsc_source *source = NULL;
 	struct bsc_error err;
-	assert_ok(bsc_source_open(&mock->executor, bsc__str("acme:Orders"), NULL, 0, &source, &err), &err);
+	assert_ok(bsc_source_open(&mock->executor, bsc__str("acme:Orders"), NULL, 0, NULL, &source, &err), &err);
 	return source;
 }

@@ -75,6 +75,7 @@ struct mock {
 		int64_t after; /* calls that still succeed */
 		const char *text;
 	} fault[MOCK_CALLS];
+	bool waits[MOCK_CALLS]; /* open, plan, read_next: until their poll says stop */
 
 	_Atomic int64_t calls[MOCK_CALLS]; /* all, failed ones too */
 	/* What was handed over and what came back. */

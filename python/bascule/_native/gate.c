@@ -7,8 +7,9 @@
 #include <time.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct gate_stay *inside; /* guarded by lock */
-static _Atomic bool closed;      /* set with lock held, read without */
+static pthread_cond_t asked = PTHREAD_COND_INITIALIZER; /* a stay's poll has answered */
+static struct gate_stay *inside;                        /* guarded by lock, as all in it but `stopped` */
+static _Atomic bool closed;                             /* set with lock held, read without */
 
 static pthread_key_t kept_key;
 static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
@@ -18,7 +19,7 @@ static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
 static void drop_thread_state(void *ptr)
 {
 	struct gate_stay stay = {0};
-	if (!gate_enter_nogil(&stay)) {
+	if (!gate_enter_nogil(&stay, NULL)) {
 		return;
 	}
 	PyThreadState *state = ptr;
@@ -53,6 +54,7 @@ static void after_fork_in_child(void)
 	for (struct gate_stay *s = inside, *next; s; s = next) {
 		next = s->next;
 		if (s->thread == self) {
+			s->asking = false; /* who asked is not in the child */
 			s->prev = NULL;
 			s->next = mine;
 			if (mine) {
@@ -62,6 +64,7 @@ static void after_fork_in_child(void)
 		}
 	}
 	inside = mine;
+	asked = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -75,9 +78,9 @@ bool gate_is_closed(void)
 	return atomic_load(&closed);
 }
 
-bool gate_enter_nogil(struct gate_stay *stay)
+bool gate_enter_nogil(struct gate_stay *stay, const struct bsc_poll *poll)
 {
-	*stay = (struct gate_stay){.thread = PyThread_get_thread_ident()};
+	*stay = (struct gate_stay){.thread = PyThread_get_thread_ident(), .poll = poll};
 	pthread_mutex_lock(&lock);
 	bool open = !atomic_load(&closed);
 	if (open) {
@@ -91,9 +94,9 @@ bool gate_enter_nogil(struct gate_stay *stay)
 	return open;
 }
 
-bool gate_enter(struct gate_stay *stay)
+bool gate_enter(struct gate_stay *stay, const struct bsc_poll *poll)
 {
-	if (!gate_enter_nogil(stay)) {
+	if (!gate_enter_nogil(stay, poll)) {
 		return false;
 	}
 	stay->first = PyGILState_GetThisThreadState() == NULL;
@@ -109,6 +112,16 @@ bool gate_enter(struct gate_stay *stay)
 void gate_leave(struct gate_stay *stay)
 {
 	pthread_mutex_lock(&lock);
+	while (stay->asking) {
+		pthread_cond_wait(&asked, &lock);
+	}
+	bool stopped = atomic_load(&stay->stopped); /* once it is, it is not asked again */
+	if (stopped && !stay->has_gil) {
+		pthread_mutex_unlock(&lock);
+		stay->gil = PyGILState_Ensure();
+		stay->has_gil = true;
+		pthread_mutex_lock(&lock);
+	}
 	if (stay->prev) {
 		stay->prev->next = stay->next;
 	} else {
@@ -118,6 +131,9 @@ void gate_leave(struct gate_stay *stay)
 		stay->next->prev = stay->prev;
 	}
 	pthread_mutex_unlock(&lock);
+	if (stopped) {
+		PyThreadState_SetAsyncExc(stay->thread, NULL);
+	}
 	/* Still counted by nobody, the GIL is given back: gate_close holds it when it
 	 * sees the list empty, so this thread has it no more. */
 	if (stay->has_gil && stay->first) {
@@ -125,6 +141,60 @@ void gate_leave(struct gate_stay *stay)
 	} else if (stay->has_gil) {
 		PyGILState_Release(stay->gil);
 	}
+}
+
+static void raise_in_stopped(void)
+{
+	struct gate_stay own;
+	if (!gate_enter(&own, NULL)) {
+		return; /* gate_close interrupts them itself */
+	}
+	/* Under the lock, with the GIL: none of them leaves meanwhile. */
+	pthread_mutex_lock(&lock);
+	for (struct gate_stay *s = inside; s; s = s->next) {
+		if (s->due) {
+			s->due = false;
+			PyThreadState_SetAsyncExc(s->thread, PyExc_KeyboardInterrupt);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	gate_leave(&own);
+}
+
+int gate_ask(void)
+{
+	enum { AGAIN = 64 }; /* calls, until code that caught the interrupt gets another */
+	int n = 0;
+	bool any_due = false;
+	pthread_mutex_lock(&lock);
+	for (struct gate_stay *s = inside; s; s = s->next) {
+		if (!s->poll) {
+			continue;
+		}
+		n++;
+		unsigned before = s->n_asked++;
+		if (before == 0) {
+			continue; /* most are over before the next call */
+		}
+		if (!atomic_load(&s->stopped)) {
+			s->asking = true; /* it stays in the list, and `poll` valid */
+			pthread_mutex_unlock(&lock);
+			bool stop = s->poll->interrupted(s->poll->ctx) != 0;
+			pthread_mutex_lock(&lock);
+			s->asking = false;
+			pthread_cond_broadcast(&asked);
+			atomic_store(&s->stopped, stop);
+			s->due = stop;
+		} else {
+			s->due = s->due || before % AGAIN == 0;
+		}
+		any_due = any_due || s->due;
+	}
+	pthread_mutex_unlock(&lock);
+	if (any_due) {
+		raise_in_stopped();
+	}
+	return n;
 }
 
 /* Counts those inside but the caller, whose own stay, far up its stack, ends only

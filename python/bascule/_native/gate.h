@@ -3,16 +3,20 @@
  * After gate_close no thread touches the interpreter through us: what would
  * enter is refused, what is inside is asked to stop and waited for. Without it a
  * scan that is open at exit takes the GIL of a dead interpreter, and the process
- * aborts.
+ * aborts. And nobody stays inside for a host that gave up: a stay with a poll is
+ * asked about from time to time, by gate_ask, and interrupted.
  *
- * Locks: one leaf mutex over the list of those inside; never held while taking
- * the GIL. */
+ * Locks: one leaf mutex over the list of those inside; may be taken with the GIL
+ * held, never held while taking the GIL. */
 #ifndef BSC_GATE_H
 #define BSC_GATE_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+
+#include "bascule.h"
 
 /* One stay inside. Caller's memory, lives until gate_leave. */
 struct gate_stay {
@@ -21,15 +25,32 @@ struct gate_stay {
 	PyGILState_STATE gil;
 	bool has_gil;
 	bool first; /* of this thread: its thread state is kept for the next */
+	const struct bsc_poll *poll;
+	bool asking;          /* the poll is being asked */
+	bool due;             /* the interrupt is to be raised */
+	unsigned n_asked;     /* calls of gate_ask that saw this stay */
+	_Atomic bool stopped; /* the poll said so: what the stay fails with is a cancel */
 };
 
 /* Takes the GIL, held already or not. False: the gate is closed; then nothing is
- * to be left. */
-bool gate_enter(struct gate_stay *stay);
+ * to be left.
+ *
+ * poll  borrowed for the stay; NULL: it is never asked about. Called without the
+ *       GIL, on another thread. */
+bool gate_enter(struct gate_stay *stay, const struct bsc_poll *poll);
 
 /* As gate_enter, without the GIL: for foreign code that may take it itself. */
-bool gate_enter_nogil(struct gate_stay *stay);
+bool gate_enter_nogil(struct gate_stay *stay, const struct bsc_poll *poll);
+
+/* An interrupt that was raised too late for the stay is forgotten: the thread's
+ * next Python code is none of ours. */
 void gate_leave(struct gate_stay *stay);
+
+/* Asks about each stay that was inside at the call before, and raises
+ * KeyboardInterrupt in the Python code of those whose poll says stop; again at
+ * times, where the code goes on. Without the GIL, from one thread. Returns how
+ * many stays have a poll. */
+int gate_ask(void);
 
 bool gate_is_closed(void);
 

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exported.h"
 #include "gate.h"
 #include "held.h"
+#include "raised.h"
+#include "watch.h"
 
 /* What is called of Python, found once; strong references for good. */
 static struct {
@@ -19,15 +22,14 @@ static struct {
 	PyObject *source_not_found;
 	PyObject *option_error;
 	PyObject *mismatch_error;
-	PyObject *arrow_c_array; /* interned names */
-	PyObject *arrow_c_stream;
-	PyObject *open, *plan, *read, *end, *masked, *close, *schema, *select;
-	PyObject *trimming; /* bascule._instance.trimming */
+	PyObject *open, *plan, *read, *end, *masked, *close, *schema, *select; /* interned names */
+	PyObject *trimming;                                                    /* bascule._instance.trimming */
 } py;
 
 struct instance {
 	struct held *held; /* bascule._instance.Instance */
 	char *label;
+	bool on_main; /* opened by the main thread: Ctrl-C is for it */
 };
 
 struct plan {
@@ -40,6 +42,7 @@ struct reader {
 	struct plan *plan; /* outlives the reader */
 	int64_t partition;
 	int64_t n_partitions;
+	unsigned unanswered;            /* watch_unanswered, when it was opened */
 	struct ArrowArrayStream stream; /* of the item in hand, release == NULL: none */
 	bool stream_begun;              /* its schema was handed over */
 };
@@ -49,41 +52,77 @@ static PyObject *object_of(const struct instance *instance)
 	return instance->held->refs[0];
 }
 
-/* ---- errors ---- */
+/* ---- Ctrl-C ---- */
 
-static int fail_text(struct bsc_error *err, int status, const char *text)
+/* Takes a Ctrl-C that waits for this thread, if it is the main one, lest it end
+ * Python code that it is not for. */
+static bool take_interrupt(void)
 {
-	if (err) {
-		size_t n = strlen(text);
-		err->status = status;
-		if (n < sizeof(err->message)) {
-			memcpy(err->message, text, n + 1);
-		} else {
-			/* The end of a traceback says most: keep head and tail. */
-			static const char cut[] = "\n    [...]\n";
-			size_t head = sizeof(err->message) / 4;
-			size_t tail = sizeof(err->message) - head - sizeof(cut);
-			const char *rest = text + n - tail;
-			while (head > 0 && ((unsigned char)text[head] & 0xC0) == 0x80) {
-				head--;
-			}
-			while (((unsigned char)*rest & 0xC0) == 0x80) {
-				rest++;
-			}
-			memcpy(err->message, text, head);
-			memcpy(err->message + head, cut, sizeof(cut) - 1);
-			strcpy(err->message + head + sizeof(cut) - 1, rest);
-		}
+	if (!watch_interrupts() || PyErr_CheckSignals() == 0) {
+		return false;
 	}
-	return status;
+	bool taken = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+	if (taken) {
+		PyErr_Clear();
+	} else {
+		PyErr_WriteUnraisable(NULL); /* another signal's handler raised */
+	}
+	return taken;
 }
+
+/* A stay in which the class runs, until it ends or nobody waits for it. */
+struct run {
+	struct gate_stay stay;
+	struct bsc_poll poll;
+	const struct bsc_poll *host; /* may be NULL */
+	bool on_main;
+	unsigned unanswered; /* watch_unanswered, when what runs was opened */
+	unsigned interrupts; /* watch_interrupts, when the stay began */
+};
+
+static int is_unwanted(void *ctx)
+{
+	const struct run *run = ctx;
+	return (run->on_main && watch_unanswered() != run->unanswered) ||
+	       (run->host && run->host->interrupted && run->host->interrupted(run->host->ctx));
+}
+
+static void run_init(struct run *run, bool on_main, const struct bsc_poll *host, unsigned unanswered)
+{
+	*run = (struct run){.host = host, .on_main = on_main, .unanswered = unanswered, .interrupts = watch_interrupts()};
+	run->poll = (struct bsc_poll){is_unwanted, run};
+}
+
+/* False: the gate is closed; then nothing is to be left. */
+static bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host)
+{
+	run_init(run, on_main, host, watch_unanswered());
+	bool entered = gate_enter(&run->stay, &run->poll);
+	if (entered) {
+		watch_begin();
+	}
+	return entered;
+}
+
+/* The same for a reader's next item, with the GIL or without. */
+static bool run_enter_reader(struct run *run, const struct reader *reader, const struct bsc_poll *host, bool gil)
+{
+	run_init(run, reader->plan->instance->on_main, host, reader->unanswered);
+	bool entered = gil ? gate_enter(&run->stay, &run->poll) : gate_enter_nogil(&run->stay, &run->poll);
+	if (entered) {
+		watch_begin();
+	}
+	return entered;
+}
+
+/* ---- errors ---- */
 
 static int fail_shutdown(struct bsc_error *err, const char *label)
 {
 	char text[512];
 	snprintf(text, sizeof(text), "%.400s: the Python interpreter is closing, its sources can't be read any more",
 	         label);
-	return fail_text(err, BSC_SHUTDOWN, text);
+	return raised_fail_text(err, BSC_SHUTDOWN, text);
 }
 
 static int status_of(PyObject *error)
@@ -103,42 +142,30 @@ static int status_of(PyObject *error)
 	return PyErr_GivenExceptionMatches(error, PyExc_MemoryError) ? BSC_NOMEM : BSC_SOURCE;
 }
 
-static PyObject *take_exception(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-	return PyErr_GetRaisedException();
-#else
-	PyObject *type, *error, *traceback;
-	PyErr_Fetch(&type, &error, &traceback);
-	PyErr_NormalizeException(&type, &error, &traceback);
-	if (traceback) {
-		PyException_SetTraceback(error, traceback);
-	}
-	Py_XDECREF(type);
-	Py_XDECREF(traceback);
-	return error;
-#endif
-}
-
-/* The exception that is set, as an error; clears it. instance: may be NULL.
+/* The exception that is set, as an error; clears it. run, instance: may be NULL.
  * attempt: what was being done to what, "acme:Orders: plan_partitions". */
-static int fail_python(struct bsc_error *err, const struct instance *instance, const char *attempt)
+static int fail_python(struct bsc_error *err, struct run *run, const struct instance *instance, const char *attempt)
 {
-	PyObject *error = take_exception();
+	PyObject *error = raised_take();
 	int status = status_of(error);
+	/* A Ctrl-C is taken here for good, and the host's error tells of it: given
+	 * back, it would come down on the host's traceback while that is printed. */
+	if (run && (take_interrupt() || atomic_load(&run->stay.stopped))) {
+		status = BSC_CANCELLED;
+	}
 	PyObject *secrets = instance ? PyObject_GetAttrString(object_of(instance), "secrets") : PyList_New(0);
 	PyObject *text = secrets ? PyObject_CallFunction(py.describe, "OsO", error, attempt, secrets) : NULL;
 	const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
 	if (gate_is_closed() && PyErr_GivenExceptionMatches(error, PyExc_SystemExit)) {
 		status = fail_shutdown(err, attempt);
 	} else if (utf8) {
-		fail_text(err, status, utf8);
+		raised_fail_text(err, status, utf8);
 	} else {
 		PyErr_Clear();
 		char plain[512];
 		snprintf(plain, sizeof(plain), "%.300s raised %.100s (its message can't be shown)", attempt,
 		         Py_TYPE(error)->tp_name);
-		fail_text(err, status, plain);
+		raised_fail_text(err, status, plain);
 	}
 	Py_XDECREF(text);
 	Py_XDECREF(secrets);
@@ -151,12 +178,14 @@ static int fail_python(struct bsc_error *err, const struct instance *instance, c
 struct closing {
 	struct gate_stay stay;
 	PyObject *pending;
+	bool interrupted; /* before it, by a Ctrl-C that is not for the closing */
 };
 
 static bool enter_to_close(struct closing *closing)
 {
-	bool entered = gate_enter(&closing->stay);
-	closing->pending = entered && PyErr_Occurred() ? take_exception() : NULL;
+	bool entered = gate_enter(&closing->stay, NULL);
+	closing->pending = entered && PyErr_Occurred() ? raised_take() : NULL;
+	closing->interrupted = entered && take_interrupt();
 	return entered;
 }
 
@@ -167,6 +196,9 @@ static void leave_closed(struct closing *closing)
 		Py_DECREF(closing->pending);
 	}
 	gate_leave(&closing->stay);
+	if (closing->interrupted) {
+		PyErr_SetInterrupt();
+	}
 }
 
 /* ---- source ---- */
@@ -179,24 +211,24 @@ static PyObject *unicode(struct bsc_str s)
 static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
 {
 	(void)state;
-	struct gate_stay stay;
+	struct run run;
 	char attempt[512];
 	snprintf(attempt, sizeof(attempt), "finding %.*s%s%.*s",
 	         (int)(locator->module.len > 200 ? 200 : locator->module.len),
 	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
 	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
-	if (!gate_enter(&stay)) {
+	if (!run_enter(&run, watch_is_main_thread(), NULL)) {
 		return fail_shutdown(err, attempt);
 	}
 	PyObject *module = unicode(locator->module), *name = unicode(locator->name);
 	PyObject *cls = module && name ? PyObject_CallFunction(py.resolve, "iOO", (int)locator->kind, module, name) : NULL;
-	int rc = cls ? BSC_OK : fail_python(err, NULL, attempt);
+	int rc = cls ? BSC_OK : fail_python(err, &run, NULL, attempt);
 	Py_XDECREF(module);
 	Py_XDECREF(name);
 	/* bascule._instance keeps the class, until class_release. */
 	*class_out = cls;
 	Py_XDECREF(cls);
-	gate_leave(&stay);
+	gate_leave(&run.stay);
 	return rc;
 }
 
@@ -232,36 +264,12 @@ static PyObject *option_pairs(const struct bsc_options *options)
 	return pairs;
 }
 
-/* Moves the struct out of a PyCapsule of the Arrow PyCapsule interface. */
-static int capsule_schema(PyObject *capsule, struct ArrowSchema *out)
-{
-	struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
-	if (!schema) {
-		return -1;
-	}
-	if (!schema->release) {
-		PyErr_SetString(PyExc_ValueError, "the exported Arrow schema was released already");
-		return -1;
-	}
-	*out = *schema;
-	schema->release = NULL;
-	return 0;
-}
-
-static int export_schema(PyObject *exporter, struct ArrowSchema *out)
-{
-	PyObject *capsule = PyObject_CallMethod(exporter, "__arrow_c_schema__", NULL);
-	int rc = capsule ? capsule_schema(capsule, out) : -1;
-	Py_XDECREF(capsule);
-	return rc;
-}
-
 static void instance_close(void *ptr);
 
 /* bascule._instance.Instance.step says how far it came. */
-static int fail_open(struct bsc_error *err, const struct instance *instance)
+static int fail_open(struct bsc_error *err, struct run *run, const struct instance *instance)
 {
-	PyObject *error = take_exception();
+	PyObject *error = raised_take();
 	PyObject *step = object_of(instance) ? PyObject_GetAttrString(object_of(instance), "step") : NULL;
 	const char *name = step ? PyUnicode_AsUTF8(step) : NULL;
 	char attempt[512];
@@ -270,20 +278,21 @@ static int fail_open(struct bsc_error *err, const struct instance *instance)
 	Py_XDECREF(step);
 	PyErr_SetObject((PyObject *)Py_TYPE(error), error);
 	Py_DECREF(error);
-	return fail_python(err, object_of(instance) ? instance : NULL, attempt);
+	return fail_python(err, run, object_of(instance) ? instance : NULL, attempt);
 }
 
-static int instance_open(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
-                         struct ArrowSchema *schema_out, struct bsc_error *err)
+static int instance_open(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
+                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
 {
 	(void)state;
-	struct gate_stay stay;
+	struct run run;
+	bool on_main = watch_is_main_thread();
 	struct instance *instance = calloc(1, sizeof(*instance));
 	char *copy = strdup(opening->label);
 	struct held *held = held_new();
-	if (!instance || !copy || !held || !gate_enter(&stay)) {
-		int rc =
-		    instance && copy && held ? fail_shutdown(err, opening->label) : fail_text(err, BSC_NOMEM, "out of memory");
+	if (!instance || !copy || !held || !run_enter(&run, on_main, poll)) {
+		int rc = instance && copy && held ? fail_shutdown(err, opening->label)
+		                                  : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
 			held_abandon(held);
 		}
@@ -293,6 +302,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	}
 	instance->label = copy;
 	instance->held = held;
+	instance->on_main = on_main;
 	int rc = BSC_OK;
 	PyObject *pairs = option_pairs(opening->options), *schema = NULL;
 	PyObject *object =
@@ -300,8 +310,8 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 		                              (int)(opening->schema_mode == BSC_SCHEMA_EVOLVE), (int)opening->validate_full)
 		      : NULL;
 	instance->held->refs[0] = object;
-	if (!object || !(schema = PyObject_CallMethodNoArgs(object, py.open)) || export_schema(schema, schema_out) < 0) {
-		rc = fail_open(err, instance);
+	if (!object || !(schema = PyObject_CallMethodNoArgs(object, py.open)) || exported_schema(schema, schema_out) < 0) {
+		rc = fail_open(err, &run, instance);
 	}
 	Py_XDECREF(pairs);
 	Py_XDECREF(schema);
@@ -309,7 +319,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 		instance_close(instance);
 		instance = NULL;
 	}
-	gate_leave(&stay);
+	gate_leave(&run.stay);
 	*instance_out = instance;
 	return rc;
 }
@@ -359,15 +369,15 @@ static PyObject *column_tuple(const struct bsc_hints *hints)
 	return tuple;
 }
 
-static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
-                    struct bsc_error *err)
+static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
+                    int64_t *n_partitions_out, struct bsc_error *err)
 {
 	struct instance *instance = ptr;
-	struct gate_stay stay;
+	struct run run;
 	struct plan *plan = calloc(1, sizeof(*plan));
 	struct held *held = held_new();
-	if (!plan || !held || !gate_enter(&stay)) {
-		int rc = plan && held ? fail_shutdown(err, instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+	if (!plan || !held || !run_enter(&run, instance->on_main, poll)) {
+		int rc = plan && held ? fail_shutdown(err, instance->label) : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
 			held_abandon(held);
 		}
@@ -385,12 +395,12 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, void **plan_out, i
 	if (specs) {
 		*n_partitions_out = PyList_GET_SIZE(specs);
 	} else {
-		rc = fail_python(err, instance, attempt);
+		rc = fail_python(err, &run, instance, attempt);
 		held_drop(held);
 		free(plan);
 		plan = NULL;
 	}
-	gate_leave(&stay);
+	gate_leave(&run.stay);
 	*plan_out = plan;
 	return rc;
 }
@@ -410,13 +420,13 @@ static void plan_free(void *ptr)
 
 /* ---- reader ---- */
 
-static int fail_read(struct bsc_error *err, const struct reader *reader)
+static int fail_read(struct bsc_error *err, struct run *run, const struct reader *reader)
 {
 	char attempt[600];
 	const struct plan *plan = reader->plan;
 	snprintf(attempt, sizeof(attempt), "%.450s, partition %lld of %lld: read_partition", plan->instance->label,
 	         (long long)reader->partition, (long long)reader->n_partitions);
-	return fail_python(err, plan->instance, attempt);
+	return fail_python(err, run, plan->instance, attempt);
 }
 
 static void read_close(void *ptr);
@@ -424,12 +434,12 @@ static void read_close(void *ptr);
 static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
 {
 	struct plan *plan = ptr;
-	struct gate_stay stay;
+	struct run run;
 	struct reader *reader = calloc(1, sizeof(*reader));
 	struct held *held = held_new();
-	if (!reader || !held || !gate_enter(&stay)) {
-		int rc =
-		    reader && held ? fail_shutdown(err, plan->instance->label) : fail_text(err, BSC_NOMEM, "out of memory");
+	if (!reader || !held || !run_enter(&run, plan->instance->on_main, NULL)) {
+		int rc = reader && held ? fail_shutdown(err, plan->instance->label)
+		                        : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
 			held_abandon(held);
 		}
@@ -440,85 +450,17 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 	reader->partition = partition;
 	reader->n_partitions = PyList_GET_SIZE(plan->held->refs[0]);
 	reader->held = held;
+	reader->unanswered = run.unanswered;
 	int rc = BSC_OK;
 	PyObject *spec = PyList_GET_ITEM(plan->held->refs[0], (Py_ssize_t)partition);
 	held->refs[0] = PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held->refs[1], NULL);
 	if (!held->refs[0]) {
-		rc = fail_read(err, reader);
+		rc = fail_read(err, &run, reader);
 		read_close(reader);
 		reader = NULL;
 	}
-	gate_leave(&stay);
+	gate_leave(&run.stay);
 	*reader_out = reader;
-	return rc;
-}
-
-/* Calls an export method of an item. 1: *result is what it returned, 0: it has no
- * such method, -1: an exception is set. */
-static int call_export(PyObject *item, PyObject *name, PyObject **result)
-{
-	PyObject *method = PyObject_GetAttr(item, name);
-	*result = NULL;
-	if (!method) {
-		if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-			return -1;
-		}
-		PyErr_Clear();
-		return 0;
-	}
-	*result = PyObject_CallNoArgs(method);
-	Py_DECREF(method);
-	return *result ? 1 : -1;
-}
-
-/* One item by __arrow_c_array__. 1: exported, 0: it has no such method, -1: an
- * exception is set. */
-static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema)
-{
-	PyObject *pair;
-	int rc = call_export(item, py.arrow_c_array, &pair);
-	if (rc != 1) {
-		return rc;
-	}
-	rc = -1;
-	if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-		PyErr_Format(PyExc_TypeError, "__arrow_c_array__ of %s returned no pair of capsules", Py_TYPE(item)->tp_name);
-	} else if (!PyCapsule_IsValid(PyTuple_GET_ITEM(pair, 0), "arrow_schema") ||
-	           !PyCapsule_IsValid(PyTuple_GET_ITEM(pair, 1), "arrow_array")) {
-		PyErr_Format(PyExc_TypeError, "__arrow_c_array__ of %s returned no capsules named arrow_schema and arrow_array",
-		             Py_TYPE(item)->tp_name);
-	} else {
-		struct ArrowArray *exported = PyCapsule_GetPointer(PyTuple_GET_ITEM(pair, 1), "arrow_array");
-		if (exported && !exported->release) {
-			PyErr_SetString(PyExc_ValueError, "the exported Arrow array was released already");
-		} else if (exported && capsule_schema(PyTuple_GET_ITEM(pair, 0), schema) == 0) {
-			*array = *exported;
-			exported->release = NULL;
-			rc = 1;
-		}
-	}
-	Py_DECREF(pair);
-	return rc;
-}
-
-/* The same for __arrow_c_stream__. */
-static int export_stream(PyObject *item, struct ArrowArrayStream *stream)
-{
-	PyObject *capsule;
-	int rc = call_export(item, py.arrow_c_stream, &capsule);
-	if (rc != 1) {
-		return rc;
-	}
-	rc = -1;
-	struct ArrowArrayStream *exported = PyCapsule_GetPointer(capsule, "arrow_array_stream");
-	if (exported && !exported->release) {
-		PyErr_SetString(PyExc_ValueError, "the exported Arrow stream was released already");
-	} else if (exported) {
-		*stream = *exported;
-		exported->release = NULL;
-		rc = 1;
-	}
-	Py_DECREF(capsule);
 	return rc;
 }
 
@@ -553,11 +495,11 @@ static PyObject *trim(struct reader *reader, PyObject *item)
 
 /* Pulls one item of the class: an array, or a stream that is then in hand, or
  * the end (*ended). */
-static int next_item(struct reader *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
-                     struct bsc_error *err)
+static int next_item(struct reader *reader, const struct bsc_poll *poll, struct ArrowArray *array,
+                     struct ArrowSchema *schema, bool *ended, struct bsc_error *err)
 {
-	struct gate_stay stay;
-	if (!gate_enter(&stay)) {
+	struct run run;
+	if (!run_enter_reader(&run, reader, poll, true)) {
 		return fail_shutdown(err, reader->plan->instance->label);
 	}
 	int rc = BSC_OK;
@@ -567,11 +509,11 @@ static int next_item(struct reader *reader, struct ArrowArray *array, struct Arr
 	}
 	if (!item) {
 		*ended = !PyErr_Occurred();
-		rc = *ended ? BSC_OK : fail_read(err, reader);
+		rc = *ended ? BSC_OK : fail_read(err, &run, reader);
 	} else {
-		int done = export_array(item, array, schema);
+		int done = exported_array(item, array, schema);
 		if (done == 0) {
-			done = export_stream(item, &reader->stream);
+			done = exported_stream(item, &reader->stream);
 			reader->stream_begun = false;
 		}
 		if (done == 0) {
@@ -582,21 +524,24 @@ static int next_item(struct reader *reader, struct ArrowArray *array, struct Arr
 			}
 			done = -1;
 		}
-		rc = done < 0 ? fail_read(err, reader) : BSC_OK;
+		rc = done < 0 ? fail_read(err, &run, reader) : BSC_OK;
 		Py_DECREF(item);
 	}
-	gate_leave(&stay);
+	gate_leave(&run.stay);
 	return rc;
 }
 
 /* The stream's own words may hold secrets, as an exception's may. */
-static int fail_stream(struct bsc_error *err, const struct reader *reader, const char *what, const char *said)
+static int fail_stream(struct bsc_error *err, struct run *run, const struct reader *reader, const char *what,
+                       const char *said)
 {
 	const struct instance *instance = reader->plan->instance;
 	struct gate_stay stay;
-	if (!gate_enter(&stay)) {
+	if (!gate_enter(&stay, NULL)) {
 		return fail_shutdown(err, instance->label);
 	}
+	/* The stream has made the KeyboardInterrupt a text. */
+	bool interrupted = take_interrupt() || (watch_interrupts() != run->interrupts && watch_is_main_thread());
 	PyObject *text = PyUnicode_DecodeUTF8(said, (Py_ssize_t)strlen(said), "replace");
 	PyObject *masked = text ? PyObject_CallMethodOneArg(object_of(instance), py.masked, text) : NULL;
 	const char *utf8 = masked ? PyUnicode_AsUTF8(masked) : NULL;
@@ -609,17 +554,18 @@ static int fail_stream(struct bsc_error *err, const struct reader *reader, const
 	Py_XDECREF(masked);
 	Py_XDECREF(text);
 	gate_leave(&stay);
-	return fail_text(err, BSC_SOURCE, message);
+	bool cancelled = interrupted || atomic_load(&run->stay.stopped);
+	return raised_fail_text(err, cancelled ? BSC_CANCELLED : BSC_SOURCE, message);
 }
 
 /* The next array of the stream in hand; its end leaves array->release NULL. The
  * stream takes the GIL itself, if it needs it. */
-static int next_of_stream(struct reader *reader, struct ArrowArray *array, struct ArrowSchema *schema,
-                          struct bsc_error *err)
+static int next_of_stream(struct reader *reader, const struct bsc_poll *poll, struct ArrowArray *array,
+                          struct ArrowSchema *schema, struct bsc_error *err)
 {
 	struct ArrowArrayStream *stream = &reader->stream;
-	struct gate_stay stay;
-	if (!gate_enter_nogil(&stay)) {
+	struct run run;
+	if (!run_enter_reader(&run, reader, poll, false)) {
 		return fail_shutdown(err, reader->plan->instance->label);
 	}
 	const char *what = NULL;
@@ -636,7 +582,7 @@ static int next_of_stream(struct reader *reader, struct ArrowArray *array, struc
 	int rc = BSC_OK;
 	if (what) {
 		const char *said = stream->get_last_error(stream);
-		rc = fail_stream(err, reader, what, said ? said : strerror(code));
+		rc = fail_stream(err, &run, reader, what, said ? said : strerror(code));
 		*array = (struct ArrowArray){0};
 	}
 	if (rc != BSC_OK || !array->release) {
@@ -647,7 +593,7 @@ static int next_of_stream(struct reader *reader, struct ArrowArray *array, struc
 			schema->release = NULL;
 		}
 	}
-	gate_leave(&stay);
+	gate_leave(&run.stay);
 	return rc;
 }
 
@@ -663,7 +609,7 @@ static void guarded_release(struct ArrowArray *array)
 {
 	struct guarded *guarded = array->private_data;
 	struct gate_stay stay;
-	if (gate_enter_nogil(&stay)) {
+	if (gate_enter_nogil(&stay, NULL)) {
 		guarded->array.release(&guarded->array);
 		gate_leave(&stay);
 	}
@@ -683,20 +629,25 @@ static bool guard(struct ArrowArray *array)
 	return guarded != NULL;
 }
 
-static int read_next(void *ptr, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
-                     struct bsc_error *err)
+static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,
+                     bool *ended, struct bsc_error *err)
 {
 	struct reader *reader = ptr;
 	int rc = BSC_OK;
+	if (reader->plan->instance->on_main && watch_unanswered() != reader->unanswered) {
+		char message[512];
+		snprintf(message, sizeof(message), "%.450s: interrupted by Ctrl-C", reader->plan->instance->label);
+		return raised_fail_text(err, BSC_CANCELLED, message);
+	}
 	if (!reader->stream.release) {
-		rc = next_item(reader, array, schema, ended, err);
+		rc = next_item(reader, poll, array, schema, ended, err);
 	}
 	if (rc == BSC_OK && reader->stream.release) {
-		rc = next_of_stream(reader, array, schema, err);
+		rc = next_of_stream(reader, poll, array, schema, err);
 	}
 	if (rc == BSC_OK && array->release && !guard(array)) {
 		array->release(array);
-		rc = fail_text(err, BSC_NOMEM, "out of memory for a batch");
+		rc = raised_fail_text(err, BSC_NOMEM, "out of memory for a batch");
 	}
 	return rc;
 }
@@ -765,8 +716,7 @@ const struct bsc_executor *inprocess_executor(void)
 	    import("bascule.errors", "describe", &py.describe) < 0 ||
 	    import("bascule.errors", "SourceNotFoundError", &py.source_not_found) < 0 ||
 	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
-	    import("bascule.errors", "MismatchError", &py.mismatch_error) < 0 ||
-	    intern("__arrow_c_array__", &py.arrow_c_array) < 0 || intern("__arrow_c_stream__", &py.arrow_c_stream) < 0 ||
+	    import("bascule.errors", "MismatchError", &py.mismatch_error) < 0 || exported_init() < 0 || watch_init() < 0 ||
 	    intern("schema", &py.schema) < 0 || intern("select", &py.select) < 0 || intern("open", &py.open) < 0 ||
 	    intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 || intern("end", &py.end) < 0 ||
 	    intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {

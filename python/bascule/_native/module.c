@@ -33,6 +33,7 @@ static struct module_state *state_of(PyTypeObject *type)
 static PyObject *raise(const struct module_state *state, const struct bsc_error *err)
 {
 	PyObject *type = err->status == BSC_NOMEM       ? PyExc_MemoryError
+	                 : err->status == BSC_CANCELLED ? PyExc_KeyboardInterrupt
 	                 : err->status == BSC_INVALID   ? state->option_error
 	                 : err->status == BSC_NOT_FOUND ? state->not_found
 	                 : err->status == BSC_MISMATCH  ? state->mismatch
@@ -392,7 +393,7 @@ static PyObject *source_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	struct bsc_error err;
 	int rc;
 	Py_BEGIN_ALLOW_THREADS
-	rc = bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, &self->source, &err);
+	rc = bsc_source_open(executor, (struct bsc_str){text, (size_t)len}, options, 0, NULL, &self->source, &err);
 	Py_END_ALLOW_THREADS
 	if (rc != BSC_OK) {
 		bsc_options_free(options);
@@ -482,7 +483,7 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	struct bsc_error err;
 	int rc;
 	Py_BEGIN_ALLOW_THREADS
-	rc = bsc_plan_new(self->source, &request, &made->plan, &err);
+	rc = bsc_plan_new(self->source, &request, NULL, &made->plan, &err);
 	Py_END_ALLOW_THREADS
 	PyMem_Free(indices);
 	if (rc != BSC_OK) {

@@ -37,7 +37,7 @@ static struct bsc_plan *plan_of(struct fixture *f, const int64_t *asked, int64_t
 	struct bsc_request request = {asked, n};
 	struct bsc_plan *plan = NULL;
 	struct bsc_error err;
-	assert_ok(bsc_plan_new(f->source, &request, &plan, &err), &err);
+	assert_ok(bsc_plan_new(f->source, &request, NULL, &plan, &err), &err);
 	return plan;
 }
 
@@ -90,7 +90,7 @@ static void test_plan_without_a_request_has_all_columns_and_gives_no_hint(void *
 	struct fixture *f = *state;
 	struct bsc_plan *plan = NULL;
 	struct bsc_error err;
-	assert_ok(bsc_plan_new(f->source, NULL, &plan, &err), &err);
+	assert_ok(bsc_plan_new(f->source, NULL, NULL, &plan, &err), &err);
 	assert_string_equal(f->mock.columns, "*");
 	assert_int_equal(bsc_plan_schema(plan)->n_children, 3);
 	assert_int_equal(bsc_plan_partition_count(plan), 2);
@@ -180,7 +180,8 @@ static void test_column_out_of_range_is_refused(void **state)
 		struct bsc_request request = {(int64_t[]){0, bad[i]}, 2};
 		struct bsc_plan *plan = (struct bsc_plan *)f;
 		struct bsc_error err;
-		assert_fails(bsc_plan_new(f->source, &request, &plan, &err), BSC_INVALID, &err, "acme:Orders has no column");
+		assert_fails(bsc_plan_new(f->source, &request, NULL, &plan, &err), BSC_INVALID, &err,
+		             "acme:Orders has no column");
 		assert_null(plan);
 	}
 	assert_int_equal(f->mock.calls[MOCK_PLAN], 0);
@@ -192,7 +193,7 @@ static void test_negative_number_of_columns_is_refused(void **state)
 	struct bsc_request request = {(int64_t[]){0}, -1};
 	struct bsc_plan *plan = NULL;
 	struct bsc_error err;
-	assert_fails(bsc_plan_new(f->source, &request, &plan, &err), BSC_INVALID, &err, "acme:Orders");
+	assert_fails(bsc_plan_new(f->source, &request, NULL, &plan, &err), BSC_INVALID, &err, "acme:Orders");
 	assert_null(plan);
 }
 
@@ -203,10 +204,29 @@ static void test_failed_plan_leaks_nothing(void **state)
 	f->mock.fault[MOCK_PLAN].text = "TypeError in plan_partitions";
 	struct bsc_plan *plan = (struct bsc_plan *)f;
 	struct bsc_error err;
-	assert_fails(bsc_plan_new(f->source, NULL, &plan, &err), BSC_SOURCE, &err, "TypeError in plan_partitions");
+	assert_fails(bsc_plan_new(f->source, NULL, NULL, &plan, &err), BSC_SOURCE, &err, "TypeError in plan_partitions");
 	assert_null(plan);
 	assert_int_equal(f->mock.plans_freed, 0);
 	assert_int_equal(f->mock.instances_closed, 0);
+}
+
+static int stop_after(void *ctx)
+{
+	int *left = ctx;
+	return (*left)-- <= 0;
+}
+
+static void test_poll_ends_a_class_that_plans_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_plan *plan = (struct bsc_plan *)f;
+	struct bsc_error err;
+	int left = 2;
+	const struct bsc_poll poll = {stop_after, &left};
+	f->mock.waits[MOCK_PLAN] = true;
+	assert_fails(bsc_plan_new(f->source, NULL, &poll, &plan, &err), BSC_CANCELLED, &err, "stopped in the middle");
+	assert_null(plan);
+	assert_int_equal(left, -1);
 }
 
 static void test_plan_is_executed_any_number_of_times(void **state)
@@ -249,6 +269,7 @@ int main(void)
 	    TEST(test_column_out_of_range_is_refused),
 	    TEST(test_negative_number_of_columns_is_refused),
 	    TEST(test_failed_plan_leaks_nothing),
+	    TEST(test_poll_ends_a_class_that_plans_for_ever),
 	    TEST(test_plan_is_executed_any_number_of_times),
 	    TEST(test_plan_lives_until_its_last_reference),
 	};

@@ -32,7 +32,7 @@ static void open_all(struct fixture *f, const struct mock_partition *partitions,
 	f->mock.partitions = partitions;
 	f->mock.n_partitions = n;
 	f->source = mock_source(&f->mock);
-	assert_ok(bsc_plan_new(f->source, NULL, &f->plan, &f->err), &f->err);
+	assert_ok(bsc_plan_new(f->source, NULL, NULL, &f->plan, &f->err), &f->err);
 	assert_ok(bsc_scan_open(f->plan, &f->scan, &f->err), &f->err);
 	assert_ok(bsc_cursor_open(f->scan, &f->cursor, &f->err), &f->err);
 }
@@ -606,6 +606,29 @@ static void test_poll_that_stops_one_cursor_leaves_the_others(void **state)
 	assert_int_equal(next(f), 3);
 }
 
+static void test_cancel_from_a_thread_ends_a_call_that_waits(void **state)
+{
+	struct fixture *f = *state;
+	f->mock.waits[MOCK_READ_NEXT] = true;
+	open_all(f, three, LENGTH(three));
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, cancel_later, f->scan), 0);
+	next_fails(f, NULL, BSC_CANCELLED, "stopped in the middle");
+	pthread_join(thread, NULL);
+	assert_int_equal(f->mock.readers_closed, 1);
+}
+
+static void test_poll_reaches_a_call_that_waits(void **state)
+{
+	struct fixture *f = *state;
+	f->mock.waits[MOCK_READ_NEXT] = true;
+	int left = 5;
+	const struct bsc_poll poll = {stop_after, &left};
+	open_all(f, three, LENGTH(three));
+	next_fails(f, &poll, BSC_CANCELLED, "stopped in the middle");
+	assert_true(left < 0);
+}
+
 static void test_cancel_after_the_end_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -683,6 +706,8 @@ int main(void)
 	    TEST(test_poll_that_goes_on_lets_everything_through),
 	    TEST(test_poll_is_asked_again_while_a_class_yields_nothing),
 	    TEST(test_poll_that_stops_one_cursor_leaves_the_others),
+	    TEST(test_cancel_from_a_thread_ends_a_call_that_waits),
+	    TEST(test_poll_reaches_a_call_that_waits),
 	    TEST(test_cancel_after_the_end_changes_nothing),
 	    TEST(test_progress_counts_partitions_read_to_their_end),
 	    TEST(test_progress_stays_within_one_where_a_partition_is_read_again),

@@ -44,7 +44,7 @@ static void reads_right_rows(int64_t n, bool reversed, int64_t step)
 		asked[n_asked++] = i;
 	}
 	struct bsc_request request = {asked, n_asked};
-	assert_ok(bsc_plan_new(source, &request, &plan, &err), &err);
+	assert_ok(bsc_plan_new(source, &request, NULL, &plan, &err), &err);
 	assert_ok(bsc_scan_open(plan, &scan, &err), &err);
 	assert_ok(bsc_cursor_open(scan, &cursor, &err), &err);
 	struct ArrowArrayView view;

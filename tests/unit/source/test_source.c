@@ -48,7 +48,7 @@ static struct bsc_source *open_scoped(struct fixture *f, const char *text, struc
 {
 	struct bsc_source *source = NULL;
 	struct bsc_error err;
-	assert_ok(bsc_source_open(&f->mock.executor, bsc__str(text), options, scope, &source, &err), &err);
+	assert_ok(bsc_source_open(&f->mock.executor, bsc__str(text), options, scope, NULL, &source, &err), &err);
 	return source;
 }
 
@@ -58,7 +58,8 @@ static void refuses(struct fixture *f, const char *text, struct bsc_options *opt
 	struct bsc_source *source = (struct bsc_source *)f;
 	struct bsc_error err;
 	size_t n = bsc_options_count(options);
-	assert_fails(bsc_source_open(&f->mock.executor, bsc__str(text), options, 7, &source, &err), status, &err, message);
+	assert_fails(bsc_source_open(&f->mock.executor, bsc__str(text), options, 7, NULL, &source, &err), status, &err,
+	             message);
 	assert_null(source);
 	assert_int_equal(bsc_options_count(options), n);
 	bsc_options_free(options);
@@ -258,7 +259,7 @@ static void test_another_executor_is_another_source(void **state)
 	mock_init(&second, &f->schema, NULL, 0);
 	struct bsc_source *a = open_scoped(f, "pkg:Orders", NULL, 7), *b = NULL;
 	struct bsc_error err;
-	assert_ok(bsc_source_open(&second.executor, bsc__str("pkg:Orders"), NULL, 7, &b, &err), &err);
+	assert_ok(bsc_source_open(&second.executor, bsc__str("pkg:Orders"), NULL, 7, NULL, &b, &err), &err);
 	assert_ptr_not_equal(a, b);
 	bsc_source_close(a);
 	bsc_source_close(b);
@@ -290,7 +291,7 @@ static void test_source_that_a_plan_holds_is_still_shared(void **state)
 	struct bsc_source *a = open_scoped(f, "pkg:Orders", NULL, 7);
 	struct bsc_plan *plan = NULL;
 	struct bsc_error err;
-	assert_ok(bsc_plan_new(a, NULL, &plan, &err), &err);
+	assert_ok(bsc_plan_new(a, NULL, NULL, &plan, &err), &err);
 	bsc_source_close(a);
 	struct bsc_source *b = open_scoped(f, "pkg:Orders", NULL, 7);
 	assert_ptr_equal(a, b);
@@ -313,7 +314,8 @@ static void *open_and_close(void *arg)
 	struct bsc_error err;
 	for (intptr_t i = 0; i < 200; i++) {
 		struct bsc_source *source = NULL;
-		if (bsc_source_open(&f->mock.executor, bsc__str("pkg:Orders"), NULL, 1 + (uint64_t)i % 2, &source, &err)) {
+		if (bsc_source_open(&f->mock.executor, bsc__str("pkg:Orders"), NULL, 1 + (uint64_t)i % 2, NULL, &source,
+		                    &err)) {
 			return (void *)1;
 		}
 		bsc_source_close(source);
@@ -363,6 +365,26 @@ static void damage_schema(struct ArrowSchema *schema)
 	schema->children[1]->release = NULL;
 }
 
+static int stop_after(void *ctx)
+{
+	int *left = ctx;
+	return (*left)-- <= 0;
+}
+
+static void test_poll_ends_a_class_that_opens_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_source *source = NULL;
+	struct bsc_error err;
+	int left = 2;
+	const struct bsc_poll poll = {stop_after, &left};
+	f->mock.waits[MOCK_OPEN] = true;
+	assert_fails(bsc_source_open(&f->mock.executor, bsc__str("a:C"), NULL, 0, &poll, &source, &err), BSC_CANCELLED,
+	             &err, "stopped in the middle");
+	assert_null(source);
+	assert_int_equal(left, -1);
+}
+
 static void test_bad_schema_closes_the_instance_and_leaves_the_options(void **state)
 {
 	struct fixture *f = *state;
@@ -382,10 +404,10 @@ static void test_failure_needs_no_error_to_write_to(void **state)
 {
 	struct fixture *f = *state;
 	struct bsc_source *source = NULL;
-	assert_int_equal(bsc_source_open(&f->mock.executor, bsc__str("a:b:c"), NULL, 0, &source, NULL), BSC_INVALID);
-	assert_int_equal(bsc_source_open(&f->mock.executor, bsc__str(""), NULL, 0, &source, NULL), BSC_INVALID);
+	assert_int_equal(bsc_source_open(&f->mock.executor, bsc__str("a:b:c"), NULL, 0, NULL, &source, NULL), BSC_INVALID);
+	assert_int_equal(bsc_source_open(&f->mock.executor, bsc__str(""), NULL, 0, NULL, &source, NULL), BSC_INVALID);
 	f->mock.damage_schema = damage_schema;
-	assert_int_equal(bsc_source_open(&f->mock.executor, bsc__str("a:C"), NULL, 0, &source, NULL), BSC_SOURCE);
+	assert_int_equal(bsc_source_open(&f->mock.executor, bsc__str("a:C"), NULL, 0, NULL, &source, NULL), BSC_SOURCE);
 	assert_null(source);
 }
 
@@ -417,6 +439,7 @@ int main(void)
 	    TEST(test_threads_open_and_close_one_source_at_once),
 	    TEST(test_failed_resolve_leaks_nothing_and_leaves_the_options),
 	    TEST(test_failed_open_leaks_nothing_and_leaves_the_options),
+	    TEST(test_poll_ends_a_class_that_opens_for_ever),
 	    TEST(test_bad_schema_closes_the_instance_and_leaves_the_options),
 	    TEST(test_failure_needs_no_error_to_write_to),
 	};
