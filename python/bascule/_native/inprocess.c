@@ -100,6 +100,7 @@ static bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host
 	bool entered = gate_enter(&run->stay, &run->poll);
 	if (entered) {
 		watch_begin();
+		watch_answer();
 	}
 	return entered;
 }
@@ -111,6 +112,9 @@ static bool run_enter_reader(struct run *run, const struct reader *reader, const
 	bool entered = gil ? gate_enter(&run->stay, &run->poll) : gate_enter_nogil(&run->stay, &run->poll);
 	if (entered) {
 		watch_begin();
+		if (gil) {
+			watch_answer();
+		}
 	}
 	return entered;
 }
@@ -148,6 +152,7 @@ static int fail_python(struct bsc_error *err, struct run *run, const struct inst
 {
 	PyObject *error = raised_take();
 	int status = status_of(error);
+	watch_answer();
 	/* A Ctrl-C is taken here for good, and the host's error tells of it: given
 	 * back, it would come down on the host's traceback while that is printed. */
 	if (run && (take_interrupt() || atomic_load(&run->stay.stopped))) {

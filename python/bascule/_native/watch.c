@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <time.h>
 
 #include "gate.h"
@@ -103,19 +102,27 @@ static void stop_observing(void)
 
 /* ---- the thread ---- */
 
-static int answer(void *n)
+static int answer(void *unused)
 {
-	atomic_store(&n_answered, (unsigned)(uintptr_t)n);
+	(void)unused;
+	atomic_store(&n_answered, atomic_load(&n_interrupts));
 	return 0;
+}
+
+void watch_answer(void)
+{
+	if (watch_is_main_thread()) {
+		(void)answer(NULL);
+	}
 }
 
 /* Does the main thread run Python? Then it handles the signal itself: what we
  * ask it to call, it calls. */
-static void ask_main(unsigned interrupt)
+static void ask_main(void)
 {
 	struct gate_stay stay;
 	if (gate_enter_nogil(&stay, NULL)) {
-		(void)Py_AddPendingCall(answer, (void *)(uintptr_t)interrupt);
+		(void)Py_AddPendingCall(answer, NULL);
 		gate_leave(&stay);
 	}
 }
@@ -129,8 +136,8 @@ static void look_at_interrupts(void)
 	if (now != seen) {
 		seen = now;
 		ticks_left = ANSWER_TICKS;
-		ask_main(now);
-	} else if (ticks_left > 0 && --ticks_left == 0 && atomic_load(&n_answered) != seen) {
+		ask_main();
+	} else if (ticks_left > 0 && --ticks_left == 0 && (int)(atomic_load(&n_answered) - seen) < 0) {
 		atomic_fetch_add(&n_unanswered, 1);
 	}
 }

@@ -22,6 +22,10 @@ bool watch_is_main_thread(void);
 /* Wakes the thread, or starts it. Inside a polled stay. */
 void watch_begin(void);
 
+/* This thread runs Python now, or did until now: if it is the main one, it
+ * handles what was pressed. */
+void watch_answer(void);
+
 /* How often Ctrl-C was pressed while the thread was awake. Any thread. */
 unsigned watch_interrupts(void);
 
