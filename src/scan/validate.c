@@ -4,6 +4,7 @@
  * against types are nanoarrow's; here is what it takes for granted, and NULLs. */
 #include "scan/internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,11 +31,15 @@ int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *
 	for (int64_t i = 0; i < match->n_columns; i++) {
 		const struct ArrowSchema *column = match->declared->children[match->columns[i]];
 		struct ArrowError reason;
-		if (ArrowArrayViewInitFromSchema(&validate->views[i], column, &reason) != NANOARROW_OK) {
+		validate->n_views++; /* a union's view that failed holds memory too */
+		int rc = ArrowArrayViewInitFromSchema(&validate->views[i], column, &reason);
+		if (rc == ENOMEM) {
+			return bsc__fail_nomem(err, "opening a cursor");
+		}
+		if (rc != NANOARROW_OK) {
 			return bsc__fail(err, BSC_SOURCE, "column '%.200s' has a type that can't be read: %s",
 			                 column->name ? column->name : "", reason.message);
 		}
-		validate->n_views++;
 	}
 	return BSC_OK;
 }

@@ -66,7 +66,7 @@ int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struc
 int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, struct bsc_error *err)
 {
 	if (ArrowSchemaDeepCopy(schema, out) != NANOARROW_OK) {
-		out->release = NULL;
+		*out = (struct ArrowSchema){0};
 		return bsc__fail_nomem(err, "copying a schema");
 	}
 	return BSC_OK;
