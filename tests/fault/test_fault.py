@@ -1,0 +1,97 @@
+"""Each public C function with its n-th allocation failing, for all n, under the sanitizers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import cbuild
+
+HERE = Path(__file__).parent
+
+BUILDS = [("gcc", "address,undefined"), ("clang-19", "address,undefined")]
+
+#: What hands out memory in C and POSIX; free is wrapped to count what is left.
+ALLOCATORS = frozenset(
+    [
+        "malloc",
+        "calloc",
+        "realloc",
+        "reallocarray",
+        "aligned_alloc",
+        "posix_memalign",
+        "memalign",
+        "valloc",
+        "strdup",
+        "strndup",
+        "asprintf",
+        "vasprintf",
+        "getline",
+        "getdelim",
+        "open_memstream",
+    ]
+)
+
+
+@pytest.fixture(scope="module", params=BUILDS, ids=lambda b: b[0])
+def folder(request: pytest.FixtureRequest) -> Path:
+    compiler, sanitizers = request.param
+    if reason := cbuild.missing(compiler, sanitizers):
+        pytest.skip(reason)
+    path, failure = cbuild.build(compiler, sanitizers, ["fault_twins"])
+    if failure:
+        pytest.fail(failure, pytrace=False)
+    return path
+
+
+def run(folder: Path, *args: str) -> str:
+    done = subprocess.run(
+        [str(folder / "tests" / "fault" / "fault_twins"), *args],
+        env={**os.environ, **cbuild.SANITIZER_OPTIONS},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=100,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.fail(f"fault_twins ended with {done.returncode}:\n{done.stdout}{done.stderr}", pytrace=False)
+    return done.stdout
+
+
+def public_functions(header: str) -> set[str]:
+    """The functions that bascule.h declares; those of its vtables are not among them."""
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    return set(re.findall(r"^[a-z][\w *]*?\b(bsc_\w+)\(", code, flags=re.MULTILINE))
+
+
+@pytest.mark.timeout(600)  # builds them
+def test_each_function_survives_each_failing_allocation(folder):
+    run(folder)
+
+
+def test_each_public_function_has_a_twin(folder):
+    declared = public_functions((cbuild.ROOT / "include" / "bascule.h").read_text())
+    assert len(declared) > 20
+    assert set(run(folder, "--list").split()) == declared
+
+
+def test_the_archive_has_the_functions_that_the_header_is_read_for(folder):
+    symbols = subprocess.run(["nm", "-g", str(folder / "libbascule.a")], capture_output=True, text=True, check=True)
+    defined = set(re.findall(r" T (bsc_[a-z]\w*)$", symbols.stdout, flags=re.MULTILINE))
+    assert public_functions((cbuild.ROOT / "include" / "bascule.h").read_text()) == defined
+
+
+@pytest.mark.parametrize("archive", ["libbascule.a", "libnanoarrow.a"])
+def test_no_allocation_passes_the_twins_by(folder, archive):
+    wrapped = set(
+        re.findall(r"\w+", re.search(r"foreach\(function ([^)]+)\)", (HERE / "CMakeLists.txt").read_text())[1])
+    )
+    symbols = subprocess.run(["nm", "-u", str(folder / archive)], capture_output=True, text=True, check=True).stdout
+    called = set(re.findall(r" U (\w+)", symbols)) & ALLOCATORS
+    assert "malloc" in called
+    assert called <= wrapped
