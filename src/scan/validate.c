@@ -58,6 +58,11 @@ static bool is_view_type(enum ArrowType type)
 	return type == NANOARROW_TYPE_STRING_VIEW || type == NANOARROW_TYPE_BINARY_VIEW;
 }
 
+static bool is_list_view(enum ArrowType type)
+{
+	return type == NANOARROW_TYPE_LIST_VIEW || type == NANOARROW_TYPE_LARGE_LIST_VIEW;
+}
+
 /* The pointers and counts that nanoarrow follows unasked. Returns what is wrong,
  * or NULL. */
 static const char *check_shape(const struct ArrowArrayView *view, struct ArrowArray *array)
@@ -92,6 +97,9 @@ static const char *check_shape(const struct ArrowArrayView *view, struct ArrowAr
 	if (views && array->n_buffers > NANOARROW_BINARY_VIEW_FIXED_BUFFERS + 1 && !array->buffers[array->n_buffers - 1]) {
 		return "has no sizes of its variadic buffers";
 	}
+	if (is_list_view(view->storage_type) && array->offset + array->length > 0 && !array->buffers[2]) {
+		return "has no sizes of its lists";
+	}
 	/* Producers do leave the count unknown where there is no bitmap: no nulls. */
 	bool has_bitmap = view->layout.buffer_type[0] == NANOARROW_BUFFER_TYPE_VALIDITY;
 	if (array->null_count == -1 && has_bitmap && !array->buffers[0]) {
@@ -105,6 +113,9 @@ static const char *check_shape(const struct ArrowArrayView *view, struct ArrowAr
 		if (what) {
 			return what;
 		}
+	}
+	if (view->storage_type == NANOARROW_TYPE_RUN_END_ENCODED && array->length > 0 && array->children[0]->length == 0) {
+		return "has rows, but no runs";
 	}
 	if (!array->dictionary != !view->dictionary) {
 		return array->dictionary ? "has a dictionary, but its type has none"
@@ -148,7 +159,71 @@ static const struct ArrowSchema *find_forbidden_null(const struct ArrowSchema *f
 	return NULL;
 }
 
-/* ---- text ---- */
+/* ---- every value ---- */
+
+static bool check_list_views(const struct ArrowArrayView *view)
+{
+	bool large = view->storage_type == NANOARROW_TYPE_LARGE_LIST_VIEW;
+	union ArrowBufferViewData offsets = view->buffer_views[1].data, sizes = view->buffer_views[2].data;
+	for (int64_t i = view->offset; i < view->offset + view->length; i++) {
+		int64_t offset = large ? offsets.as_int64[i] : offsets.as_int32[i];
+		int64_t size = large ? sizes.as_int64[i] : sizes.as_int32[i];
+		if (offset < 0 || size < 0 || size > view->children[0]->length || offset > view->children[0]->length - size) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What nanoarrow's full validation trips over, before it runs. Returns what is
+ * wrong with the column or one nested in it, or NULL. */
+static const char *check_before_full(const struct ArrowArrayView *view)
+{
+	if (is_list_view(view->storage_type) && !check_list_views(view)) {
+		return "has a list outside its items";
+	}
+	for (int64_t i = 0; i < view->n_children; i++) {
+		const char *what = check_before_full(view->children[i]);
+		if (what) {
+			return what;
+		}
+	}
+	return view->dictionary ? check_before_full(view->dictionary) : NULL;
+}
+
+/* nanoarrow lets a dense union point one beyond its child's end. */
+static bool check_union_offsets(const struct ArrowArrayView *view)
+{
+	for (int64_t i = 0; i < view->length; i++) {
+		int8_t child = ArrowArrayViewUnionChildIndex(view, i);
+		if (ArrowArrayViewUnionChildOffset(view, i) >= view->children[child]->length) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What it lets pass, once it has run: as above. */
+static const char *check_after_full(const struct ArrowArrayView *view)
+{
+	bool has_bitmap = view->layout.buffer_type[0] == NANOARROW_BUFFER_TYPE_VALIDITY;
+	/* Engines skip a bitmap where the count is 0, and read what it hides. */
+	if (has_bitmap && view->null_count >= 0 && view->buffer_views[0].data.data &&
+	    view->null_count !=
+	        view->length - ArrowBitCountSet(view->buffer_views[0].data.as_uint8, view->offset, view->length)) {
+		return "has a null count that its bitmap contradicts";
+	}
+	if (view->storage_type == NANOARROW_TYPE_DENSE_UNION && !check_union_offsets(view)) {
+		return "has a union's offset outside its child";
+	}
+	for (int64_t i = 0; i < view->n_children; i++) {
+		const char *what = check_after_full(view->children[i]);
+		if (what) {
+			return what;
+		}
+	}
+	return view->dictionary ? check_after_full(view->dictionary) : NULL;
+}
 
 /* nanoarrow takes for granted that a view lies within its buffer. True if each
  * of the column does, nested ones too. */
@@ -197,6 +272,35 @@ static bool check_text(const struct ArrowArrayView *view)
 	return !view->dictionary || check_text(view->dictionary);
 }
 
+#define WHAT_CAP (sizeof(struct ArrowError) + 16)
+
+static const char *unreadable(const struct ArrowError *reason, char what[WHAT_CAP])
+{
+	snprintf(what, WHAT_CAP, "can't be read: %s", reason->message);
+	return what;
+}
+
+/* Every value of a column whose layout was checked. text: where the answer may
+ * stand. */
+static const char *check_full(struct ArrowArrayView *view, char text[WHAT_CAP])
+{
+	struct ArrowError reason;
+	const char *what = check_before_full(view);
+	if (!what && ArrowArrayViewValidate(view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK) {
+		what = unreadable(&reason, text);
+	}
+	if (!what) {
+		what = check_after_full(view);
+	}
+	if (!what && !check_views(view)) {
+		what = "has a string view outside its buffers";
+	}
+	if (!what && !check_text(view)) {
+		what = "holds text that is not UTF-8";
+	}
+	return what;
+}
+
 /* ---- batches ---- */
 
 static const char *check_root(const struct bsc__match *match, const struct ArrowArray *array)
@@ -229,22 +333,16 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 		struct ArrowArray *column = array->children[match->from[i]];
 		struct ArrowArrayView *view = &validate->views[i];
 		struct ArrowError reason;
-		char text[sizeof(reason.message) + 16];
+		char text[WHAT_CAP];
 		what = check_shape(view, column);
 		if (!what && column->length < array->offset + array->length) {
 			what = "is shorter than its batch";
 		}
-		if (!what && (ArrowArrayViewSetArray(view, column, &reason) != NANOARROW_OK ||
-		              (validate->full &&
-		               ArrowArrayViewValidate(view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK))) {
-			snprintf(text, sizeof(text), "can't be read: %s", reason.message);
-			what = text;
+		if (!what && ArrowArrayViewSetArray(view, column, &reason) != NANOARROW_OK) {
+			what = unreadable(&reason, text);
 		}
-		if (!what && validate->full && !check_views(view)) {
-			what = "has a string view outside its buffers";
-		}
-		if (!what && validate->full && !check_text(view)) {
-			what = "holds text that is not UTF-8";
+		if (!what && validate->full) {
+			what = check_full(view, text);
 		}
 		if (what) {
 			char message[sizeof(text) + 8];

@@ -2,9 +2,43 @@
 #include "source/source.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nanoarrow/nanoarrow.h"
+
+/* What nanoarrow takes for granted of a type that it can read: NULL, or what is
+ * wrong with it. */
+static const char *check_parameters(const struct ArrowSchemaView *view)
+{
+	const char *format = view->schema->format;
+	if (view->type == NANOARROW_TYPE_FIXED_SIZE_LIST || view->type == NANOARROW_TYPE_FIXED_SIZE_BINARY) {
+		/* It cuts a number to 32 bits, and takes signs and blanks. */
+		char number[16];
+		snprintf(number, sizeof(number), "%d", view->fixed_size);
+		if (view->fixed_size < 0 || strcmp(strchr(format, ':') + 1, number) != 0) {
+			return "its size is not a whole number of at most 2147483647";
+		}
+	}
+	if (view->type == NANOARROW_TYPE_DENSE_UNION || view->type == NANOARROW_TYPE_SPARSE_UNION) {
+		/* It counts them in 8 bits. */
+		if (view->schema->n_children > INT8_MAX) {
+			return "a union of more than 127 types is not supported";
+		}
+		bool seen[INT8_MAX + 1] = {false};
+		const char *ids = view->union_type_ids;
+		for (int64_t i = 0; i < view->schema->n_children; i++) {
+			char *end;
+			long id = strtol(ids, &end, 10);
+			if (seen[id]) {
+				return "its union has a type id twice";
+			}
+			seen[id] = true;
+			ids = end + 1;
+		}
+	}
+	return NULL;
+}
 
 static int check_field(const struct ArrowSchema *field, const char *label, const char *column, int depth,
                        struct bsc_error *err)
@@ -38,12 +72,17 @@ static int check_field(const struct ArrowSchema *field, const char *label, const
 		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s", label,
 		                 column, reason.message);
 	}
+	const char *what = check_parameters(&view);
+	if (what) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s ('%.100s')",
+		                 label, column, what, field->format);
+	}
 	return BSC_OK;
 }
 
 int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struct bsc_error *err)
 {
-	if (!schema->release || !schema->format || schema->format[0] != '+' || schema->format[1] != 's') {
+	if (!schema->release || !schema->format || strcmp(schema->format, "+s") != 0 || schema->dictionary) {
 		return bsc__fail(err, BSC_SOURCE,
 		                 "%s.infer_schema returned a type, not a schema of columns: return pyarrow.schema([...])",
 		                 label);

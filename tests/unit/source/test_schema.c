@@ -1,6 +1,8 @@
 #include "mock_executor.h"
 #include "source/source.h"
 
+#include <stdio.h>
+
 static const struct mock_column columns[] = {{"id", "l", true}, {"name", "u", false}, {"at", "tsu:UTC", false}};
 
 static void refuses(struct ArrowSchema *schema, const char *message)
@@ -60,6 +62,14 @@ static void test_schema_must_be_a_struct(void **state)
 	mock_field_init(&item, "item", "i");
 	mock_set_child(&list, 0, &item);
 	refuses(&list, "returned a type");
+	struct ArrowSchema odd;
+	mock_schema_init(&odd, columns, LENGTH(columns));
+	assert_int_equal(ArrowSchemaSetFormat(&odd, "+sx"), NANOARROW_OK);
+	refuses(&odd, "returned a type");
+	mock_schema_init(&odd, columns, LENGTH(columns));
+	assert_int_equal(ArrowSchemaAllocateDictionary(&odd), NANOARROW_OK);
+	mock_field_init(odd.dictionary, "", "u");
+	refuses(&odd, "returned a type");
 }
 
 static void test_schema_needs_a_column(void **state)
@@ -179,6 +189,74 @@ static void test_unknown_type_is_refused(void **state)
 	refuses(&schema, "the type of column 'odd' can't be read");
 }
 
+/* A field of `n` int32 children. */
+static struct ArrowSchema parent_of(const char *format, int64_t n)
+{
+	struct ArrowSchema field;
+	mock_struct_init(&field, "x", n);
+	assert_int_equal(ArrowSchemaSetFormat(&field, format), NANOARROW_OK);
+	for (int64_t i = 0; i < n; i++) {
+		struct ArrowSchema child;
+		mock_field_init(&child, "c", "i");
+		mock_set_child(&field, i, &child);
+	}
+	return field;
+}
+
+static void test_size_that_is_no_number_of_32_bits_is_refused(void **state)
+{
+	(void)state;
+	static const char *const lists[] = {"+w:-1", "+w:4294967297", "+w: 3", "+w:+3", "+w:03"};
+	for (size_t i = 0; i < LENGTH(lists); i++) {
+		struct ArrowSchema column = parent_of(lists[i], 1);
+		struct ArrowSchema schema = schema_of(&column);
+		refuses(&schema, "the type of column 'x' can't be read: its size is not a whole number");
+	}
+	static const char *const good[] = {"+w:0", "+w:3", "+w:2147483647"};
+	for (size_t i = 0; i < LENGTH(good); i++) {
+		struct ArrowSchema column = parent_of(good[i], 1);
+		struct ArrowSchema schema = schema_of(&column);
+		struct bsc_error err;
+		assert_ok(bsc__schema_check(&schema, "acme:Orders", &err), &err);
+		schema.release(&schema);
+	}
+	struct ArrowSchema binary = parent_of("w:4294967297", 0);
+	struct ArrowSchema schema = schema_of(&binary);
+	refuses(&schema, "its size is not a whole number");
+}
+
+static void test_union_with_a_type_id_twice_is_refused(void **state)
+{
+	(void)state;
+	static const char *const unions[] = {"+us:0,0", "+ud:7,7"};
+	for (size_t i = 0; i < LENGTH(unions); i++) {
+		struct ArrowSchema column = parent_of(unions[i], 2);
+		struct ArrowSchema schema = schema_of(&column);
+		refuses(&schema, "the type of column 'x' can't be read: its union has a type id twice");
+	}
+}
+
+static void test_union_may_have_127_types_and_no_more(void **state)
+{
+	(void)state;
+	char format[1024];
+	size_t used = (size_t)snprintf(format, sizeof(format), "+us:0");
+	for (int n = 1; n <= 128; n++) {
+		if (n >= 127) {
+			struct ArrowSchema column = parent_of(format, n);
+			struct ArrowSchema schema = schema_of(&column);
+			struct bsc_error err;
+			if (n == 128) {
+				refuses(&schema, "a union of more than 127 types is not supported");
+			} else {
+				assert_ok(bsc__schema_check(&schema, "acme:Orders", &err), &err);
+				schema.release(&schema);
+			}
+		}
+		used += (size_t)snprintf(format + used, sizeof(format) - used, ",%d", n);
+	}
+}
+
 /* nanoarrow looks at the children of a map's child unasked. */
 static void test_map_with_a_broken_entry_is_refused(void **state)
 {
@@ -256,6 +334,9 @@ int main(void)
 	    cmocka_unit_test(test_schema_without_its_list_of_columns_is_refused),
 	    cmocka_unit_test(test_negative_number_of_fields_is_refused),
 	    cmocka_unit_test(test_unknown_type_is_refused),
+	    cmocka_unit_test(test_size_that_is_no_number_of_32_bits_is_refused),
+	    cmocka_unit_test(test_union_with_a_type_id_twice_is_refused),
+	    cmocka_unit_test(test_union_may_have_127_types_and_no_more),
 	    cmocka_unit_test(test_map_with_a_broken_entry_is_refused),
 	    cmocka_unit_test(test_column_without_a_name_is_a_column),
 	    cmocka_unit_test(test_copy_is_deep),
