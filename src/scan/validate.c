@@ -256,6 +256,8 @@ static bool check_text(const struct ArrowArrayView *view)
 {
 	bool text = view->storage_type == NANOARROW_TYPE_STRING || view->storage_type == NANOARROW_TYPE_LARGE_STRING ||
 	            view->storage_type == NANOARROW_TYPE_STRING_VIEW;
+	/* No data, then every string is empty: nothing to point to. */
+	text = text && (is_view_type(view->storage_type) || view->buffer_views[2].data.data);
 	for (int64_t i = 0; text && i < view->length; i++) {
 		if (!ArrowArrayViewIsNull(view, i)) {
 			struct ArrowStringView s = ArrowArrayViewGetStringUnsafe(view, i);

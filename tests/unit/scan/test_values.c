@@ -1,5 +1,5 @@
-/* Values of nested columns that point outside their children, which nanoarrow lets
- * pass or trips over. Arrays written by hand: the mock makes no such types. */
+/* Values that nanoarrow lets pass or trips over. Arrays written by hand: the mock
+ * makes no such types. */
 #include "mock_executor.h"
 #include "scan/internal.h"
 
@@ -188,6 +188,21 @@ static void test_null_count_that_hides_nulls_is_found_by_full(void **state)
 	}
 }
 
+static void test_empty_strings_need_no_data(void **state)
+{
+	(void)state;
+	static const char *const formats[] = {"u", "U", "z", "Z"};
+	static const int64_t zeros[3];
+	for (size_t i = 0; i < LENGTH(formats); i++) {
+		struct column c;
+		column_init(&c, formats[i], 3, 0, 0);
+		c.buffers[1] = zeros;
+		accepts(&c, false);
+		accepts(&c, true);
+		column_release(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +211,7 @@ int main(void)
 	    cmocka_unit_test(test_list_view_without_its_sizes_is_refused),
 	    cmocka_unit_test(test_union_that_points_one_beyond_its_child_is_found_by_full),
 	    cmocka_unit_test(test_rows_without_runs_are_refused),
+	    cmocka_unit_test(test_empty_strings_need_no_data),
 	    cmocka_unit_test(test_null_count_that_hides_nulls_is_found_by_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
