@@ -34,6 +34,7 @@ class Life:
     options_seen: list[dict[str, str]] = []  # noqa: RUF012
     reached = threading.Event()
     go = threading.Event()
+    _counting = threading.Lock()
 
     @classmethod
     def reset(cls) -> None:
@@ -48,11 +49,15 @@ class Life:
         return cls.calls["made"] == cls.calls["close"] > 0 and cls.calls["read"] == cls.calls["end"]
 
     def __init__(self):
-        self.calls["made"] += 1
         self.stops_at = None
+        self.count("made")
+
+    def count(self, moment):
+        with self._counting:
+            self.calls[moment] += 1
 
     def at(self, moment):
-        self.calls[moment] += 1
+        self.count(moment)
         if moment == self.stops_at:
             self.reached.set()
             assert self.go.wait(30), "nobody let the source go on"
