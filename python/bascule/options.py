@@ -7,18 +7,28 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
-from bascule.errors import OptionError
+from bascule.errors import OptionError, mask
 
 __all__ = ["Options", "is_secret_name"]
 
-_SECRET_NAME = re.compile(
-    r"passw|pwd|passphrase|token|secret|credential|private[_.\-]?key"
-    r"|(?:api|access|account|auth|sas|shared|encryption)[_.\-]?key|(?:^|[_.\-])key$",
-    re.IGNORECASE,
+_SECRET_WORDS = (
+    r"passw|pwd|passphrase|token|secret|credential|signature|authorization|cookie|^(?:auth|sig|sas)$|private[_.\-]?key"
+    r"|(?:api|access|account|auth|sas|shared|encryption)[_.\-]?key"
 )
+_SECRET_NAME = re.compile(rf"{_SECRET_WORDS}|(?:^|[_.\-])key$", re.IGNORECASE)
+# Within a value, in SQL for example, some_key is more often a column's name than a secret's.
+_SECRET_NAME_WITHIN = re.compile(_SECRET_WORDS, re.IGNORECASE)
 # A bounded scheme and user info: the time to search a long value grows as its length.
 _URL_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.\-]://)(?P<info>[^/?#\s@]{1,1024}(?:@[^/?#\s@]{0,256}){0,3})@")
+# name=value and "name": value inside a value: connection strings, query strings, JSON, headers. Bounded as well.
+_ASSIGNMENT = re.compile(
+    r"(?<![\w.\-])(?P<name>[A-Za-z][\w.\-]{0,63})[\"']?\s{0,4}[=:]\s{0,4}"
+    r"(?:'(?P<single>(?:[^'\\]|\\.){0,256})'|\"(?P<double>(?:[^\"\\]|\\.){0,256})\"|\{(?P<braces>[^}]{0,256})\}"
+    r"|(?:(?:Bearer|Basic|Token)\s)?(?P<plain>[^\s;&,#'\"]+))",
+    re.IGNORECASE,
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -63,13 +73,10 @@ class Options(dict[str, str]):
         return Options((name, _resolve(name, value)) for name, value in self.items())
 
     def secrets(self) -> list[str]:
-        """The values to mask, longest first: those of secret-looking names, and user info in URLs."""
+        """The texts to mask, longest first: values of secret-looking names, as options or within a value
+        (``password=…``, ``?token=…``), and user info in URLs."""
         found = {value for name, value in self.items() if is_secret_name(name)}
-        for value in self.values():
-            for match in _URL_USER_INFO.finditer(value):
-                found.add(match["info"])
-                found.update(match["info"].split(":", 1)[1:])
-        return sorted((value for value in found if value), key=len, reverse=True)
+        return _longest_first(found.union(*map(_secrets_in, self.values())))
 
     def __setitem__(self, name: str, value: str) -> None:
         super().__setitem__(self._spelling.setdefault(name.casefold(), name), value)
@@ -135,16 +142,29 @@ class Options(dict[str, str]):
         return Options, (list(self.items()),)
 
     def __repr__(self) -> str:
-        shown = {name: "***" if is_secret_name(name) else mask_url(value) for name, value in self.items()}
+        shown = {
+            name: "***" if is_secret_name(name) else mask(value, _longest_first(_secrets_in(value)))
+            for name, value in self.items()
+        }
         return f"Options({shown!r})"
 
     def _key(self, name: str) -> str:
         return self._spelling.get(name.casefold(), name)
 
 
-def mask_url(text: str) -> str:
-    """``scheme://user:pw@host`` as ``scheme://***@host``."""
-    return _URL_USER_INFO.sub(r"\g<scheme>***@", text)
+def _longest_first(texts: Iterable[str]) -> list[str]:
+    return sorted((text for text in texts if text), key=len, reverse=True)
+
+
+def _secrets_in(value: str) -> set[str]:
+    """The secrets within a value that is none itself, as they stand and as a URL's escapes decode."""
+    found: set[str] = set()
+    for match in _URL_USER_INFO.finditer(value):
+        found.update((match["info"], *match["info"].split(":", 1)[1:]))
+    for match in _ASSIGNMENT.finditer(value):
+        if _SECRET_NAME_WITHIN.search(match["name"]):
+            found.add(next(text for text in match.group("single", "double", "braces", "plain") if text is not None))
+    return found | {unquote(text) for text in found}
 
 
 def _resolve(name: str, value: str) -> str:

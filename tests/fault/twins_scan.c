@@ -26,7 +26,7 @@ static void nested_source(struct world *w)
 
 static int call_plan(struct world *w, struct bsc_error *err)
 {
-	return bsc_plan_new(w->source, w->request.columns ? &w->request : NULL, &w->out.plan, err);
+	return bsc_plan_new(w->source, w->request.columns ? &w->request : NULL, NULL, &w->out.plan, err);
 }
 
 static void no_plan_is_left(struct world *w)
@@ -234,8 +234,8 @@ static void cursor_over_full(struct world *w)
 	world_flat(w);
 	assert_ok(bsc_options_new(&options, &err), &err);
 	assert_ok(bsc_options_add(options, bsc__str("bascule_validation"), bsc__str("full"), &err), &err);
-	assert_ok(bsc_source_open(&w->mock.executor, bsc__str("acme:Orders"), options, 0, &w->source, &err), &err);
-	assert_ok(bsc_plan_new(w->source, NULL, &w->plan, &err), &err);
+	assert_ok(bsc_source_open(&w->mock.executor, bsc__str("acme:Orders"), options, 0, NULL, &w->source, &err), &err);
+	assert_ok(bsc_plan_new(w->source, NULL, NULL, &w->plan, &err), &err);
 	assert_ok(bsc_scan_open(w->plan, &w->scan, &err), &err);
 	assert_ok(bsc_cursor_open(w->scan, &w->cursor, &err), &err);
 }

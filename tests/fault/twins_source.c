@@ -28,7 +28,7 @@ static void open_one(struct world *w)
 {
 	struct bsc_error err;
 	user_options(w);
-	assert_ok(bsc_source_open(&w->mock.executor, bsc__str("acme:Orders"), w->options, 7, &w->source, &err), &err);
+	assert_ok(bsc_source_open(&w->mock.executor, bsc__str("acme:Orders"), w->options, 7, NULL, &w->source, &err), &err);
 	w->options = NULL;
 	assert_ok(bsc_options_new(&w->options, &err), &err);
 	assert_ok(bsc_options_add(w->options, bsc__str("bascule_validation"), bsc__str("full"), &err), &err);
@@ -38,7 +38,7 @@ static void open_one(struct world *w)
 
 static int open_source(struct world *w, const char *text, uint64_t scope, struct bsc_error *err)
 {
-	int rc = bsc_source_open(&w->mock.executor, bsc__str(text), w->options, scope, &w->out.source, err);
+	int rc = bsc_source_open(&w->mock.executor, bsc__str(text), w->options, scope, NULL, &w->out.source, err);
 	if (rc == BSC_OK) {
 		w->options = NULL;
 	}

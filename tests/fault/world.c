@@ -24,26 +24,26 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 	return rc;
 }
 
-static int open_instance(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
-                         struct ArrowSchema *schema_out, struct bsc_error *err)
+static int open_instance(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
+                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
 {
 	if (faults_take()) {
 		return out_of_memory(err);
 	}
 	faults_pause();
-	int rc = mock_of->open(state, cls, opening, instance_out, schema_out, err);
+	int rc = mock_of->open(state, cls, opening, poll, instance_out, schema_out, err);
 	faults_resume();
 	return rc;
 }
 
-static int make_plan(void *instance, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
-                     struct bsc_error *err)
+static int make_plan(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
+                     int64_t *n_partitions_out, struct bsc_error *err)
 {
 	if (faults_take()) {
 		return out_of_memory(err);
 	}
 	faults_pause();
-	int rc = mock_of->plan(instance, hints, plan_out, n_partitions_out, err);
+	int rc = mock_of->plan(instance, hints, poll, plan_out, n_partitions_out, err);
 	faults_resume();
 	return rc;
 }
@@ -59,14 +59,14 @@ static int read_open(void *plan, int64_t partition, void **reader_out, struct bs
 	return rc;
 }
 
-static int read_next(void *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
-                     struct bsc_error *err)
+static int read_next(void *reader, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,
+                     bool *ended, struct bsc_error *err)
 {
 	if (faults_take()) {
 		return out_of_memory(err);
 	}
 	faults_pause();
-	int rc = mock_of->read_next(reader, array, schema, ended, err);
+	int rc = mock_of->read_next(reader, poll, array, schema, ended, err);
 	faults_resume();
 	return rc;
 }
@@ -187,7 +187,7 @@ void world_plan(struct world *w)
 {
 	struct bsc_error err;
 	world_source(w);
-	assert_ok(bsc_plan_new(w->source, w->request.columns ? &w->request : NULL, &w->plan, &err), &err);
+	assert_ok(bsc_plan_new(w->source, w->request.columns ? &w->request : NULL, NULL, &w->plan, &err), &err);
 }
 
 void world_scan(struct world *w)

@@ -27,9 +27,10 @@ static void class_release(void *state, void *cls)
 	(void)cls;
 }
 
-static int open_instance(void *state, void *cls, const struct bsc_opening *opening, void **instance_out,
-                         struct ArrowSchema *schema_out, struct bsc_error *err)
+static int open_instance(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
+                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
 {
+	(void)poll;
 	struct batch *batch = state;
 	(void)cls;
 	(void)opening;
@@ -42,9 +43,10 @@ static void nothing(void *handle)
 	(void)handle;
 }
 
-static int make_plan(void *instance, const struct bsc_hints *hints, void **plan_out, int64_t *n_partitions_out,
-                     struct bsc_error *err)
+static int make_plan(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
+                     int64_t *n_partitions_out, struct bsc_error *err)
 {
+	(void)poll;
 	(void)hints;
 	(void)err;
 	*plan_out = instance;
@@ -60,9 +62,10 @@ static int read_open(void *plan, int64_t partition, void **reader_out, struct bs
 	return BSC_OK;
 }
 
-static int read_next(void *reader, struct ArrowArray *array, struct ArrowSchema *schema, bool *ended,
-                     struct bsc_error *err)
+static int read_next(void *reader, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,
+                     bool *ended, struct bsc_error *err)
 {
+	(void)poll;
 	struct batch *batch = reader;
 	(void)err;
 	if (batch->handed) {
@@ -100,7 +103,7 @@ static struct bsc_source *open_source(const struct bsc_executor *executor, bool 
 	must(bsc_options_new(&options, NULL));
 	must(bsc_options_add(options, bsc__str("bascule_validation"), bsc__str(full ? "full" : "layout"), NULL));
 	struct bsc_error err;
-	int rc = bsc_source_open(executor, bsc__str("fuzz:Batch"), options, 0, &source, &err);
+	int rc = bsc_source_open(executor, bsc__str("fuzz:Batch"), options, 0, NULL, &source, &err);
 	if (rc != BSC_OK) {
 		check_error(rc, &err);
 		bsc_options_free(options);
@@ -126,7 +129,7 @@ static void check_cut(const struct batch *batch, bool turned, const char *name, 
 {
 	const struct ArrowArray *whole = &batch->array;
 	int64_t n = whole->n_children, k = 0;
-	while (k < n && whole->children[k]->buffers != column->buffers) {
+	while (k < n && (!whole->children[k] || whole->children[k]->buffers != column->buffers)) {
 		k++;
 	}
 	CHECK(k < n);
@@ -184,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			must(bsc_schema_copy(&batch.declared, &batch.schema, NULL));
 		}
 		array_of_bytes(&in, &batch.schema, &batch.array);
-		must(bsc_plan_new(source, &request, &plan, NULL));
+		must(bsc_plan_new(source, &request, NULL, &plan, NULL));
 		bsc_source_close(source);
 		read_all(plan, &batch, turned, full);
 		bsc_plan_free(plan);

@@ -64,7 +64,7 @@ static void open_source(struct bsc_str text, struct bsc_options *options, const 
 	struct bsc_source *source = (struct bsc_source *)&executor;
 	struct bsc_error err;
 	size_t n = bsc_options_count(options);
-	int rc = bsc_source_open(&executor, text, options, 0, &source, &err);
+	int rc = bsc_source_open(&executor, text, options, 0, NULL, &source, &err);
 	check_error(rc, &err);
 	CHECK(!source && bsc_options_count(options) == n);
 	CHECK(rc == (resolved ? BSC_NOT_FOUND : BSC_INVALID));

@@ -163,7 +163,9 @@ static void raise_in_stopped(void)
 
 int gate_ask(void)
 {
-	enum { AGAIN = 64 }; /* calls, until code that caught the interrupt gets another */
+	/* Calls, until code that does not come to its next batch is interrupted, and
+	 * until code that caught the interrupt gets another. */
+	enum { GRACE = 25, AGAIN = 64 };
 	int n = 0;
 	bool any_due = false;
 	pthread_mutex_lock(&lock);
@@ -183,8 +185,9 @@ int gate_ask(void)
 			pthread_mutex_lock(&lock);
 			s->asking = false;
 			pthread_cond_broadcast(&asked);
-			atomic_store(&s->stopped, stop);
-			s->due = stop;
+			s->n_unwanted += stop;
+			s->due = s->n_unwanted > GRACE;
+			atomic_store(&s->stopped, s->due);
 		} else {
 			s->due = s->due || before % AGAIN == 0;
 		}

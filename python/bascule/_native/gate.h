@@ -29,7 +29,8 @@ struct gate_stay {
 	bool asking;          /* the poll is being asked */
 	bool due;             /* the interrupt is to be raised */
 	unsigned n_asked;     /* calls of gate_ask that saw this stay */
-	_Atomic bool stopped; /* the poll said so: what the stay fails with is a cancel */
+	unsigned n_unwanted;  /* of those, how often the poll said stop */
+	_Atomic bool stopped; /* it was interrupted: what it fails with is a cancel */
 };
 
 /* Takes the GIL, held already or not. False: the gate is closed; then nothing is
@@ -46,10 +47,11 @@ bool gate_enter_nogil(struct gate_stay *stay, const struct bsc_poll *poll);
  * next Python code is none of ours. */
 void gate_leave(struct gate_stay *stay);
 
-/* Asks about each stay that was inside at the call before, and raises
- * KeyboardInterrupt in the Python code of those whose poll says stop; again at
- * times, where the code goes on. Without the GIL, from one thread. Returns how
- * many stays have a poll. */
+/* Asks about each stay that was inside at the call before. Where the poll says
+ * stop for some time, raises KeyboardInterrupt in the stay's Python code, and
+ * again at times, if it goes on: not at once, because an exception in the middle
+ * of code that locks may leave a lock behind, and most code is about to yield. Without the GIL, from one thread.
+ * Returns how many stays have a poll. */
 int gate_ask(void);
 
 bool gate_is_closed(void);
