@@ -14,6 +14,12 @@ static void must(bool ok, const char *what)
 	}
 }
 
+/* Counts without ordering anything: the mock must not hide a race of the core. */
+static int64_t bump(_Atomic int64_t *counter)
+{
+	return atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
 static void na(int rc, const char *what)
 {
 	must(rc == NANOARROW_OK, what);
@@ -209,7 +215,7 @@ struct counted {
 static void counted_release(struct ArrowArray *array)
 {
 	struct counted *counted = array->private_data;
-	counted->mock->arrays_released++;
+	bump(&counted->mock->arrays_released);
 	counted->inner.release(&counted->inner);
 	free(counted);
 	array->release = NULL;
@@ -223,7 +229,7 @@ static void count(struct mock *mock, struct ArrowArray *array)
 	counted->mock = mock;
 	array->release = counted_release;
 	array->private_data = counted;
-	mock->arrays++;
+	bump(&mock->arrays);
 }
 
 /* ---- the executor ---- */
@@ -259,7 +265,7 @@ static bool faulty(struct mock *mock, enum mock_call call, const struct bsc_poll
 		bsc__fail(err, BSC_CANCELLED, "stopped in the middle");
 		return true;
 	}
-	int64_t n = mock->calls[call]++;
+	int64_t n = bump(&mock->calls[call]);
 	if (!mock->fault[call].status || n < mock->fault[call].after) {
 		return false;
 	}
@@ -275,7 +281,7 @@ static void *new_handle(size_t size)
 }
 
 /* Guards what a call leaves in the mock for a test to read: kind, module, name,
- * label, options. */
+ * label, options, columns. */
 static pthread_mutex_t texts_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
@@ -290,7 +296,7 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 	if (faulty(mock, MOCK_RESOLVE, NULL, err)) {
 		return err->status;
 	}
-	mock->classes++;
+	bump(&mock->classes);
 	*class_out = other ? &class_other : &class_orders;
 	return BSC_OK;
 }
@@ -299,7 +305,7 @@ static void class_release(void *state, void *cls)
 {
 	struct mock *mock = state;
 	must(cls == &class_orders || cls == &class_other, "a class that resolve never gave");
-	mock->classes_released++;
+	bump(&mock->classes_released);
 	mock->order_errors += mock->classes_released > mock->classes;
 }
 
@@ -328,7 +334,7 @@ static int open_instance(void *state, void *cls, const struct bsc_opening *openi
 	if (mock->damage_schema) {
 		mock->damage_schema(schema_out);
 	}
-	mock->instances++;
+	bump(&mock->instances);
 	*instance_out = instance;
 	return BSC_OK;
 }
@@ -337,7 +343,7 @@ static void close_instance(void *state)
 {
 	struct instance *instance = state;
 	struct mock *mock = instance->mock;
-	mock->instances_closed++;
+	bump(&mock->instances_closed);
 	/* With several instances this can't tell whose: then it only sees too many. */
 	mock->order_errors += mock->instances == 1 && mock->plans != mock->plans_freed;
 	free(instance);
@@ -348,16 +354,18 @@ static int make_plan(void *state, const struct bsc_hints *hints, const struct bs
 {
 	struct mock *mock = ((struct instance *)state)->mock;
 	size_t used = 0;
+	pthread_mutex_lock(&texts_lock);
 	snprintf(mock->columns, sizeof(mock->columns), "%s", hints->columns ? "" : "*");
 	for (int64_t i = 0; hints->columns && i < hints->n_columns && used < sizeof(mock->columns); i++) {
 		used += (size_t)snprintf(mock->columns + used, sizeof(mock->columns) - used, "%s,", hints->columns[i]);
 	}
+	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_PLAN, poll, err)) {
 		return err->status;
 	}
 	struct plan *plan = new_handle(sizeof(*plan));
 	plan->mock = mock;
-	mock->plans++;
+	bump(&mock->plans);
 	*plan_out = plan;
 	*n_partitions_out = mock->n_partitions;
 	return BSC_OK;
@@ -367,7 +375,7 @@ static void plan_free(void *state)
 {
 	struct plan *plan = state;
 	struct mock *mock = plan->mock;
-	mock->plans_freed++;
+	bump(&mock->plans_freed);
 	mock->order_errors += mock->plans == 1 && mock->readers != mock->readers_closed;
 	free(plan);
 }
@@ -376,14 +384,14 @@ static int read_open(void *state, int64_t partition, void **reader_out, struct b
 {
 	struct mock *mock = ((struct plan *)state)->mock;
 	must(partition >= 0 && partition < mock->n_partitions, "a partition that plan never gave");
-	mock->reads_of[partition]++;
+	bump(&mock->reads_of[partition]);
 	if (faulty(mock, MOCK_READ_OPEN, NULL, err)) {
 		return err->status;
 	}
 	struct reader *reader = new_handle(sizeof(*reader));
 	reader->mock = mock;
 	reader->partition = partition;
-	mock->readers++;
+	bump(&mock->readers);
 	*reader_out = reader;
 	return BSC_OK;
 }
@@ -424,7 +432,7 @@ static int read_next(void *state, const struct bsc_poll *poll, struct ArrowArray
 static void read_close(void *state)
 {
 	struct reader *reader = state;
-	reader->mock->readers_closed++;
+	bump(&reader->mock->readers_closed);
 	free(reader);
 }
 
