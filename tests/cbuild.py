@@ -44,18 +44,22 @@ def missing(compiler: str, sanitizers: str) -> str | None:
     return f"{compiler} can't link with -fsanitize={sanitizers}: {found.stderr.strip()[:200]}"
 
 
-def build(compiler: str, sanitizers: str, targets: Iterable[str], build_type: str = "Debug") -> tuple[Path, str]:
-    """The folder of the build, and what went wrong in making `targets`."""
-    folder = ROOT / "build" / f"unit-{compiler}-{sanitizers.split(',')[0]}"
+def build(
+    compiler: str, sanitizers: str, targets: Iterable[str], build_type: str = "Debug", python: bool = False
+) -> tuple[Path, str]:
+    """The folder of the build, and what went wrong in making `targets`. python: with what needs Python's headers."""
+    folder = ROOT / "build" / f"{'python' if python else 'unit'}-{compiler}-{sanitizers.split(',')[0]}"
     env = {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
     configure = [str(TOOLS / "cmake"), "-S", str(ROOT), "-B", str(folder), "-G", "Ninja"]
     configure += [
         f"-DCMAKE_C_COMPILER={compiler}",
         f"-DCMAKE_BUILD_TYPE={build_type}",
         f"-DPython_EXECUTABLE={sys.executable}",
+        f"-DBASCULE_PYTHON={'ON' if python else 'OFF'}",
+        "-DBASCULE_TESTS=ON",
+        f"-DBASCULE_SANITIZE={sanitizers}",
     ]
-    configure += ["-DBASCULE_PYTHON=OFF", "-DBASCULE_TESTS=ON", f"-DBASCULE_SANITIZE={sanitizers}"]
-    # Only what the tests link: engines have tests of their own.
+    # Only what the tests use.
     for command in (configure, [str(TOOLS / "cmake"), "--build", str(folder), "-j2", "--target", *targets]):
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:

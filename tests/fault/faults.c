@@ -1,29 +1,32 @@
 #include "faults.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *ptr, size_t size);
+char *__real_strdup(const char *text);
 void __real_free(void *ptr);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *ptr, size_t size);
+char *__wrap_strdup(const char *text);
 void __wrap_free(void *ptr);
 
 static struct {
-	bool armed;
-	int paused;
-	int64_t counted;
-	int64_t fails;
-	int64_t live;
+	_Atomic bool armed;
+	int paused; /* by the arming thread */
+	_Atomic int64_t counted;
+	_Atomic int64_t fails;
+	_Atomic int64_t live;
 } faults;
 
 void faults_arm(int64_t n)
 {
-	faults.armed = true;
 	faults.counted = 0;
 	faults.fails = n;
+	faults.armed = true;
 }
 
 int64_t faults_disarm(void)
@@ -52,20 +55,25 @@ int64_t faults_live(void)
 	return faults.live;
 }
 
-static void *counted(void *block)
+void *faults_counted(void *block)
 {
 	faults.live += block != NULL;
 	return block;
 }
 
+void faults_freed(void *block)
+{
+	faults.live -= block != NULL;
+}
+
 void *__wrap_malloc(size_t size)
 {
-	return faults_take() ? NULL : counted(__real_malloc(size));
+	return faults_take() ? NULL : faults_counted(__real_malloc(size));
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	return faults_take() ? NULL : counted(__real_calloc(n, size));
+	return faults_take() ? NULL : faults_counted(__real_calloc(n, size));
 }
 
 void *__wrap_realloc(void *ptr, size_t size)
@@ -74,11 +82,16 @@ void *__wrap_realloc(void *ptr, size_t size)
 		return NULL;
 	}
 	void *block = __real_realloc(ptr, size);
-	return ptr ? block : counted(block);
+	return ptr ? block : faults_counted(block);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return faults_take() ? NULL : faults_counted(__real_strdup(text));
 }
 
 void __wrap_free(void *ptr)
 {
-	faults.live -= ptr != NULL;
+	faults_freed(ptr);
 	__real_free(ptr);
 }

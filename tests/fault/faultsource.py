@@ -1,0 +1,54 @@
+"""The source that the fault tests read: every way into _native that a class can take."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        ("a", pa.int64()),
+        ("b", pa.string()),
+        ("c", pa.struct([("x", pa.int64()), ("y", pa.string())])),
+        ("d", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+
+
+def rows(first: int, n: int) -> pa.RecordBatch:
+    k = range(first, first + n)
+    columns = [
+        pa.array(list(k), pa.int64()),
+        pa.array([f"row {i}" for i in k]),
+        pa.array([{"x": i, "y": f"y{i}"} for i in k], SCHEMA.field("c").type),
+        pa.array([f"d{i % 2}" for i in k]).dictionary_encode(),
+    ]
+    return pa.record_batch(columns, schema=SCHEMA)
+
+
+class Source:
+    """Two partitions: batches, one of them a slice; then a stream, and columns in another order."""
+
+    alive: weakref.WeakSet[Source] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        self.alive.add(self)
+
+    def infer_schema(self, options: Any) -> pa.Schema:
+        return SCHEMA
+
+    def plan_partitions(self, options: Any, *, columns: list[str] | None = None) -> list[dict[str, int]]:
+        return [{"p": 0}, {"p": 1}]
+
+    def read_partition(self, partition_spec: dict[str, int], options: Any) -> Any:
+        if partition_spec["p"] == 0:
+            yield rows(0, 2)
+            yield rows(0, 6).slice(3, 2)
+        else:
+            yield pa.Table.from_batches([rows(10, 2), rows(20, 1)])
+            yield rows(30, 2).select(["d", "c", "b", "a"])
+
+    def close(self) -> None:
+        pass
