@@ -1,0 +1,232 @@
+"""One thing done 10,000 times, and what the process holds after 2,000 and after all of them.
+
+``python -m life.repeat CASE`` prints both measurements as JSON; tests/life/test_repeats.py compares
+them. A process of its own: nothing else allocates meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+# Before pyarrow and duckdb: allocators that keep freed pages for a while would show growth that is none.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+import duckdb
+import pyarrow as pa
+
+import bascule
+from bascule._native import Source
+
+FIRST, ALL = 2_000, 10_000
+SCHEMA = pa.schema([("a", pa.int64()), ("b", pa.string())])
+BATCH = pa.record_batch([list(range(100)), ["x"] * 100], schema=SCHEMA)
+LARGE = pa.record_batch([list(range(10_000)), ["x"] * 10_000], schema=SCHEMA)
+
+
+class MallInfo(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    ]
+
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = MallInfo
+
+
+class Small:
+    """Two partitions of two batches. ``act``: raise, interrupt (the query that reads it), more (1,000 large batches)."""
+
+    def infer_schema(self, options):
+        return SCHEMA
+
+    def plan_partitions(self, options):
+        return [{"p": p} for p in range(2)]
+
+    def read_partition(self, spec, options):
+        act = options.get("act", "")
+        many = act == "more"
+        for b in range(1000 if many else 2):
+            if b == 1 and act == "raise":
+                raise ValueError(f"partition {spec['p']} has no second batch")
+            if b == 1 and act == "interrupt":
+                con.interrupt()
+            yield pa.record_batch((LARGE if many else BATCH).columns, schema=SCHEMA)
+
+    def close(self):
+        pass
+
+
+con = bascule.connect(config={"threads": 1})
+
+
+def read_scan() -> None:
+    scan = Source("__main__:Small", {"region": "eu"}).plan(["b"]).scan()
+    for p in range(2):
+        assert pa.RecordBatchReader.from_stream(scan.partition(p)).read_all().num_rows == 200
+
+
+def abandon_scan() -> None:
+    scan = Source("__main__:Small", {"act": "more"}).plan().scan()
+    pa.RecordBatchReader.from_stream(scan.partition(0)).read_next_batch()
+    scan.partition(1).__arrow_c_stream__()
+
+
+def cancel_scan() -> None:
+    scan = Source("__main__:Small").plan().scan()
+    reader = pa.RecordBatchReader.from_stream(scan.partition(0))
+    reader.read_next_batch()
+    scan.cancel()
+    with contextlib.suppress(OSError):
+        reader.read_next_batch()
+        raise AssertionError("the scan was not cancelled")
+
+
+def fail_scan() -> None:
+    with contextlib.suppress(OSError):
+        scan = Source("__main__:Small", {"act": "raise"}).plan().scan()
+        pa.RecordBatchReader.from_stream(scan.partition(0)).read_all()
+        raise AssertionError("the read did not fail")
+
+
+def fail_open() -> None:
+    for name, options in [("__main__:Nothing", {}), ("__main__:Small", {"bascule_x": "1"})]:
+        with contextlib.suppress(bascule.BasculeError):
+            Source(name, options)
+            raise AssertionError("the source was opened")
+
+
+def query() -> None:
+    assert con.execute("SELECT count(b) FROM python('__main__:Small', region := 'eu')").fetchall() == [(400,)]
+
+
+def fail_query() -> None:
+    with contextlib.suppress(duckdb.Error):
+        con.execute("SELECT sum(a) FROM python('__main__:Small', act := 'raise')").fetchall()
+        raise AssertionError("the query did not fail")
+
+
+def fail_bind() -> None:
+    with contextlib.suppress(duckdb.Error):
+        con.execute("FROM python('__main__:Nothing')")
+        raise AssertionError("the bind did not fail")
+
+
+def abandon_cursor() -> None:
+    cursor = con.cursor()
+    cursor.execute("SET streaming_buffer_size = '10KB'")  # else much is read ahead, which takes long
+    assert cursor.execute("FROM python('__main__:Small', act := 'more')").fetchone() == (0, "x")
+
+
+def interrupt_query() -> None:
+    with contextlib.suppress(duckdb.InterruptException):
+        con.execute("SELECT sum(a) FROM python('__main__:Small', act := 'interrupt')").fetchall()
+        raise AssertionError("the query was not interrupted")
+
+
+def execute_prepared() -> None:
+    assert con.execute("EXECUTE prepared(3)").fetchall() == [(400,)]
+
+
+def query_a_new_class() -> None:
+    """As a notebook's cell that runs again: the class object before is garbage."""
+    sys.modules["__main__"].Fresh = type("Fresh", (Small,), {})
+    assert con.execute("SELECT count(b) FROM python('__main__:Fresh')").fetchall() == [(400,)]
+
+
+def read_on_a_new_thread() -> None:
+    thread = threading.Thread(target=read_scan)
+    thread.start()
+    thread.join()
+
+
+# ---- what the measurement must see ----
+
+
+def leak() -> None:
+    """One small allocation, one reference, one object, and a descriptor now and then."""
+    libc.malloc(24)
+    kept.append(SCHEMA)
+    kept.append(object())
+    if len(kept) % 200 == 0:  # a process may have 1,024
+        os.open("/dev/null", os.O_RDONLY)
+
+
+kept: list[object] = []
+
+CASES: dict[str, Callable[[], None]] = {
+    call.__name__: call
+    for call in (
+        *(read_scan, abandon_scan, cancel_scan, fail_scan, fail_open),
+        *(query, fail_query, fail_bind, abandon_cursor, interrupt_query),
+        *(execute_prepared, query_a_new_class, read_on_a_new_thread),
+        leak,
+    )
+}
+
+
+def measure() -> dict[str, int]:
+    for _ in range(3):
+        gc.collect()
+    libc.malloc_trim(0)
+    heap = libc.mallinfo2()
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    held = {
+        "resident KiB": int(status["VmRSS"].split()[0]),
+        "malloc's bytes": heap.uordblks + heap.hblkhd,
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": int(status["Threads"]),
+        "Python's memory blocks": sys.getallocatedblocks(),
+        "Python's objects": len(gc.get_objects()),
+        "references to the class": sys.getrefcount(Small),
+        "references to its schema": sys.getrefcount(SCHEMA),
+        "references to None": sys.getrefcount(None),
+        "references to dict": sys.getrefcount(dict),
+        "Arrow's bytes": pa.total_allocated_bytes(),
+        "sources that know a class": len(bascule._instance._classes),
+    }
+    if hasattr(sys, "gettotalrefcount"):
+        held["references"] = sys.gettotalrefcount()
+    return held
+
+
+def main(case: str) -> None:
+    logging.disable()
+    call = CASES[case]
+    con.execute("PREPARE prepared AS SELECT count(b) FROM python('__main__:Small', region := $1)")
+    for _ in range(FIRST):
+        call()
+    # Python's table of interned strings fills up with those that died, and then doubles, once.
+    for i in range(200_000):
+        sys.intern(f"{i} died")
+    measure()  # the first one allocates what later ones use again
+    first = measure()
+    for _ in range(ALL - FIRST):
+        call()
+    print(json.dumps([first, measure()]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
