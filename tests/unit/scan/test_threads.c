@@ -156,7 +156,8 @@ static void own_scan(struct worker *w)
 	struct bsc_scan *scan = NULL;
 	struct bsc_cursor *cursor = NULL;
 	struct bsc_options *options = some_options(w);
-	int status = bsc_source_open(&s->mock.executor, bsc__str("acme:Orders"), options, 1 + roll(w, 3), NULL, &source, NULL);
+	int status =
+	    bsc_source_open(&s->mock.executor, bsc__str("acme:Orders"), options, 1 + roll(w, 3), NULL, &source, NULL);
 	expect(s, status == BSC_OK, "a source does not open");
 	if (status != BSC_OK) {
 		bsc_options_free(options);
@@ -224,7 +225,7 @@ static void test_threads_open_read_cancel_and_close_at_once(void **state)
 {
 	struct shared *s = *state;
 	s->source = mock_source(&s->mock);
-	assert_int_equal(bsc_plan_new(s->source, NULL, &s->plan, NULL), BSC_OK);
+	assert_int_equal(bsc_plan_new(s->source, NULL, NULL, &s->plan, NULL), BSC_OK);
 	bsc_source_close(s->source);
 	for (int i = 0; i < N_THREADS; i++) {
 		bsc_plan_ref(s->plan);
@@ -237,7 +238,7 @@ static void test_threads_open_read_cancel_and_close_at_once(void **state)
 static void open_scan(struct shared *s)
 {
 	s->source = mock_source(&s->mock);
-	assert_int_equal(bsc_plan_new(s->source, NULL, &s->plan, NULL), BSC_OK);
+	assert_int_equal(bsc_plan_new(s->source, NULL, NULL, &s->plan, NULL), BSC_OK);
 	assert_int_equal(bsc_scan_open(s->plan, &s->scan, NULL), BSC_OK);
 	for (int i = 0; i < N_THREADS; i++) {
 		bsc_scan_ref(s->scan);
@@ -348,7 +349,7 @@ static void test_last_reference_to_a_plan_may_be_any_thread_s(void **state)
 	struct shared *s = *state;
 	s->source = mock_source(&s->mock);
 	for (int i = 0; i < N_ROUNDS; i++) {
-		assert_int_equal(bsc_plan_new(s->source, NULL, &s->plan, NULL), BSC_OK);
+		assert_int_equal(bsc_plan_new(s->source, NULL, NULL, &s->plan, NULL), BSC_OK);
 		for (int k = 0; k < N_THREADS; k++) {
 			bsc_plan_ref(s->plan);
 		}
