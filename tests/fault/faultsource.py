@@ -31,7 +31,7 @@ def rows(first: int, n: int) -> pa.RecordBatch:
 class Source:
     """Two partitions: batches, one of them a slice; then a stream, and columns in another order."""
 
-    alive: weakref.WeakSet[Source] = weakref.WeakSet()
+    alive: weakref.WeakSet[Source] = weakref.WeakSet()  # noqa: RUF012
 
     def __init__(self) -> None:
         self.alive.add(self)
