@@ -1,7 +1,11 @@
 #include "faults.h"
 
+#include <execinfo.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
+
+#define FRAMES_MAX 12
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -20,6 +24,8 @@ static struct {
 	_Atomic int64_t counted;
 	_Atomic int64_t fails;
 	_Atomic int64_t live;
+	int n_frames; /* written by the thread that failed, read once it has */
+	void *frames[FRAMES_MAX];
 } faults;
 
 void faults_arm(int64_t n)
@@ -37,7 +43,18 @@ int64_t faults_disarm(void)
 
 bool faults_take(void)
 {
-	return faults.armed && !faults.paused && ++faults.counted == faults.fails;
+	bool fails = faults.armed && !faults.paused && ++faults.counted == faults.fails;
+	if (fails) {
+		faults.n_frames = backtrace(faults.frames, FRAMES_MAX);
+	}
+	return fails;
+}
+
+int faults_frames(void **frames, int max)
+{
+	int n = faults.n_frames < max ? faults.n_frames : max;
+	memcpy(frames, faults.frames, (size_t)n * sizeof(*frames));
+	return n;
 }
 
 void faults_pause(void)

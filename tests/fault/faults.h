@@ -27,6 +27,10 @@ void faults_resume(void);
 /* Blocks allocated and not yet freed, counted always. */
 int64_t faults_live(void);
 
+/* Return addresses on the stack of the one that failed last, innermost first, at
+ * most `max`. Returns how many. */
+int faults_frames(void **frames, int max);
+
 /* For what allocates by another name: adds to the blocks that live. */
 void *faults_counted(void *block);
 void faults_freed(void *block);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ def rows(first: int, n: int) -> pa.RecordBatch:
 class Source:
     """Two partitions: batches, one of them a slice; then a stream, and columns in another order."""
 
-    alive: weakref.WeakSet[Source] = weakref.WeakSet()  # noqa: RUF012
+    alive: ClassVar[weakref.WeakSet[Source]] = weakref.WeakSet()
 
     def __init__(self) -> None:
         self.alive.add(self)

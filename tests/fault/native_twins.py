@@ -1,18 +1,26 @@
 """Runs a scenario with the n-th allocation of _native failing, for all n. In a process of its own.
 
-python native_twins.py PACKAGE SCENARIO
+python native_twins.py PACKAGE SCENARIO FIRST
 
 PACKAGE is a folder with a bascule of which _native was built with faults.c (CMakeLists.txt). A call of
 Python's C API counts as an allocation. Each failure must end in an out-of-memory error or change nothing;
 afterwards the same is done without a fault, and nothing may be left: no block, no instance.
+
+Prints "at N" before allocation N fails, "wrong N: ..." for what is found, and at last "done N". FIRST: the
+first to fail, so that the caller can go on behind a crash.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # An editable install of bascule would be found before PACKAGE.
@@ -44,6 +52,15 @@ def stream(columns: list[str] | None) -> Any:
     return source.label, plan.partition_count, scan.progress, found
 
 
+def load() -> Any:
+    """The module anew; the one that is imported stays."""
+    kept = sys.modules.pop("bascule._native")
+    try:
+        return sorted(vars(importlib.import_module("bascule._native")))
+    finally:
+        sys.modules["bascule._native"] = bascule._native = kept
+
+
 def connection() -> Any:
     con = bascule.connect(config={"threads": 1})
     con.execute("SET TimeZone = 'UTC'")
@@ -52,6 +69,7 @@ def connection() -> Any:
 
 def scenarios() -> dict[str, Callable[[], Any]]:
     return {
+        "load": load,
         "stream": lambda: stream(None),
         "stream_columns": lambda: stream(["b", "a"]),
         "duckdb": lambda: con.execute("FROM python('faultsource:Source', region := 'eu')").fetchall(),
@@ -74,50 +92,125 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in text.lower() or "MemoryError" in text or "Cannot allocate memory" in text
 
 
-def main() -> None:
-    run = scenarios()[sys.argv[2]]
-    swallowed: list[Any] = []
+def failed_in() -> str:
+    """The functions of _native on the stack of the allocation that failed, innermost first."""
+    frames = (ctypes.c_void_p * 12)()
+    n = lib.faults_frames(frames, len(frames))
+    ours = [
+        line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(_native.__file__)
+    ]
+    spans = [[int(at, 16) for at in line[0].split("-")] for line in ours]
+    base, end = spans[0][0], spans[-1][1]
+    places = [hex(at - base - 1) for at in frames[:n] if at and base <= at < end]
+    command = ["addr2line", "-f", "-i", "-e", _native.__file__, *places]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    skip = ("__wrap_", "faults_", "fault_", "bsc__alloc", "bsc__calloc", "bsc__resize", "bsc__strndup")
+    return " < ".join([name for name in output[::2] if not name.startswith(skip)][:5])
+
+
+def wrong(n: int, what: str) -> None:
+    print(f"wrong {n}: {what} [{failed_in()}]", flush=True)
+
+
+def fail_one(n: int, run: Callable[[], Any], expected: Any, swallowed: list[str]) -> bool:
+    """Lets allocation ``n`` fail. False: there are fewer."""
+    error, got = "", None
+    swallowed.clear()
+    lib.faults_arm(n)
+    try:
+        got = run()
+    except Exception as e:
+        out_of_memory = is_out_of_memory(e)
+        error = f"{type(e).__module__}.{type(e).__name__}: {e}"
+    if lib.faults_disarm() < n:
+        assert not error, error
+        return False
+    if error and not out_of_memory:
+        wrong(n, error)
+    if not error and got != expected:
+        wrong(n, f"other rows: {got}")
+    if "hush" in error:
+        wrong(n, f"a secret: {error}")
+    if run() != expected:
+        wrong(n, "then other rows without a fault")
+    return True
+
+
+def use_executor() -> str:
+    """Makes the in-process executor, which a process does once, and nothing else."""
+    try:
+        _native.register_duckdb("no library")
+    except bascule.OptionError as e:
+        return str(e)[:30]
+    return ""
+
+
+def first_uses(first: int) -> None:
+    """The first use, each time in a process that has not done it yet."""
+    n = first
+    while True:
+        print(f"at {n}", flush=True)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if fail_one(n, use_executor, "DuckDB's library no library is", []) else 3
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code == 3:
+            print(f"done {n - 1}")
+            return
+        if code != 0:
+            sys.exit(f"a child ended with {code}")
+        n += 1
+
+
+def fork_after_a_failed_use() -> None:
+    lib.faults_arm(1)
+    try:
+        use_executor()
+    except MemoryError:
+        print("the first use failed")
+    lib.faults_disarm()
+    use_executor()
+    signal.alarm(5)  # a fork that waits for a lock never ends
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+    print("forked")
+
+
+def main(scenario: str, first: int) -> None:
+    run = scenarios()[scenario]
+    swallowed: list[str] = []
     sys.unraisablehook = lambda what: swallowed.append(repr(what.exc_value))
     expected = run()
     assert run() == expected
     gc.collect()
     gc.freeze()  # what is there is not looked through each time
-    live, wrong, n = lib.faults_live(), [], 0
+    live, n = lib.faults_live(), first
     while True:
-        n += 1
-        error, got = "", None
-        swallowed.clear()
-        lib.faults_arm(n)
-        try:
-            got = run()
-        except Exception as e:
-            error = f"{type(e).__module__}.{type(e).__name__}: {e}"
-            if not is_out_of_memory(e):
-                wrong.append(f"{n}: {error}")
-        counted = lib.faults_disarm()
-        if counted < n:
+        print(f"at {n}", flush=True)
+        if not fail_one(n, run, expected, swallowed):
             break
-        if not error and got != expected:
-            wrong.append(f"{n}: other rows: {got}")
-        if "hush" in error:
-            wrong.append(f"{n}: a secret: {error}")
-        del got
-        if run() != expected:
-            wrong.append(f"{n}: then other rows without a fault (after {error or swallowed})")
         gc.collect()
         if lib.faults_live() != live:
-            wrong.append(f"{n}: left {lib.faults_live() - live} blocks (after {error or swallowed})")
+            wrong(n, f"left {lib.faults_live() - live} blocks")
             live = lib.faults_live()
         if len(faultsource.Source.alive):
-            wrong.append(f"{n}: left {len(faultsource.Source.alive)} instances (after {error or swallowed})")
+            wrong(n, f"left {len(faultsource.Source.alive)} instances, {swallowed}")
             faultsource.Source.alive.clear()
-    assert not error, error
-    print(f"{n - 1} allocations")
-    if wrong:
-        sys.exit("\n".join(wrong))
+        n += 1
+    print(f"done {n - 1}")
 
 
 if __name__ == "__main__":
     if sys.argv[2].startswith("duckdb"):
         con = connection()
-    main()
+    if sys.argv[2] == "first_use":
+        first_uses(int(sys.argv[3]))
+    elif sys.argv[2] == "fork":
+        fork_after_a_failed_use()
+    else:
+        main(sys.argv[2], int(sys.argv[3]))
