@@ -221,6 +221,9 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 	struct global *global = calloc(1, sizeof(*global));
 	int64_t *columns = take_columns(info, bsc_source_schema(source), &n, err);
 	if (!columns || !global) {
+		if (columns) {
+			fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
+		}
 		goto fail;
 	}
 	struct bsc_request request = {columns, (int64_t)n};

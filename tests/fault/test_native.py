@@ -31,16 +31,6 @@ SCENARIOS = [
     "duckdb_settings",
 ]
 
-#: Defects that are known and not mended yet; see the test that expects them.
-KNOWN = [
-    # The node of the list of held references stays in it until the process ends.
-    r"left 1 blocks \[(\w+ < )?(instance_open|plan_new|read_open)\b",
-    # Lookups go on with the exception of the lookup before them set, and lose it.
-    r"SystemError: execution of module bascule\._native failed without setting an exception \[(close_gate_at_exit < )?module_exec\]",
-    # init_global lacks memory and reports no error, so DuckDB goes on to init_local.
-    r"crashed: .*scan\.c:\d+:\d+: runtime error: member access within null pointer of type 'struct global'",
-]
-
 #: What _native calls of Python's and no lack of memory can fail, or only the setting of an error.
 NEEDS_NO_MEMORY = re.compile(
     r"PyArg_\w+|PyErr_\w+|PyEval_\w+|PyGILState_\w+|PyThread\w+|PyCapsule_(GetPointer|IsValid)|PyMem_(Raw)?Free|"
@@ -121,25 +111,14 @@ def findings(package: Path, scenario: str) -> tuple[int, tuple[str, ...]]:
     return first, tuple(found)
 
 
-def is_known(finding: str) -> bool:
-    return any(re.search(known, finding) for known in KNOWN)
-
-
 @pytest.mark.timeout(600)  # builds it
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_each_allocation_of_the_module_may_fail(package, scenario):
     n, found = findings(package, scenario)
     assert n > 20
-    assert [f for f in found if not is_known(f)] == []
+    assert not found
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.xfail(strict=True, reason="defects that are known: KNOWN in this file")
-def test_no_defect_is_known(package):
-    assert [f for scenario in SCENARIOS for f in findings(package, scenario)[1]] == []
-
-
-@pytest.mark.xfail(strict=True, reason="inprocess_executor() registers its fork handlers again, which lock twice")
 def test_a_process_whose_first_use_failed_can_fork(package):
     done = sanitized(str(HERE / "native_twins.py"), str(package.parent), "fork", "1")
     assert (done.returncode, done.stdout) == (0, "the first use failed\nforked\n")

@@ -299,7 +299,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 		int rc = instance && copy && held ? fail_shutdown(err, opening->label)
 		                                  : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
-			held_abandon(held);
+			held_drop(held);
 		}
 		free(instance);
 		free(copy);
@@ -384,7 +384,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	if (!plan || !held || !run_enter(&run, instance->on_main, poll)) {
 		int rc = plan && held ? fail_shutdown(err, instance->label) : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
-			held_abandon(held);
+			held_drop(held);
 		}
 		free(plan);
 		return rc;
@@ -446,7 +446,7 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 		int rc = reader && held ? fail_shutdown(err, plan->instance->label)
 		                        : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
-			held_abandon(held);
+			held_drop(held);
 		}
 		free(reader);
 		return rc;
@@ -709,8 +709,12 @@ const struct bsc_executor *inprocess_executor(void)
 	if (py.close) {
 		return &executor;
 	}
-	gate_watch_forks();
-	held_watch_forks();
+	static bool watching;
+	if (!watching) {
+		watching = true;
+		gate_watch_forks();
+		held_watch_forks();
+	}
 	/* `close` last: it says that all are there. */
 	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
 	    import("bascule._instance", "release", &py.release) < 0 ||

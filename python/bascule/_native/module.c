@@ -560,7 +560,7 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
 static int close_gate_at_exit(PyObject *module)
 {
 	PyObject *atexit = PyImport_ImportModule("atexit");
-	PyObject *close = PyObject_GetAttrString(module, "close_gate");
+	PyObject *close = !atexit ? NULL : PyObject_GetAttrString(module, "close_gate");
 	PyObject *done = atexit && close ? PyObject_CallMethod(atexit, "register", "O", close) : NULL;
 	Py_XDECREF(done);
 	Py_XDECREF(close);
@@ -579,9 +579,9 @@ static int module_exec(PyObject *module)
 		return -1;
 	}
 	state->error = PyObject_GetAttrString(errors, "BasculeError");
-	state->option_error = PyObject_GetAttrString(errors, "OptionError");
-	state->not_found = PyObject_GetAttrString(errors, "SourceNotFoundError");
-	state->mismatch = PyObject_GetAttrString(errors, "MismatchError");
+	state->option_error = !state->error ? NULL : PyObject_GetAttrString(errors, "OptionError");
+	state->not_found = !state->option_error ? NULL : PyObject_GetAttrString(errors, "SourceNotFoundError");
+	state->mismatch = !state->not_found ? NULL : PyObject_GetAttrString(errors, "MismatchError");
 	Py_DECREF(errors);
 	if (!state->error || !state->option_error || !state->not_found || !state->mismatch ||
 	    add_type(module, &source_spec, &state->source_type) < 0 ||

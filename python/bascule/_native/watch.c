@@ -215,8 +215,12 @@ int watch_init(void)
 	PyObject *threading = PyImport_ImportModule("threading");
 	PyObject *thread = threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
 	PyObject *ident = thread ? PyObject_GetAttrString(thread, "ident") : NULL;
+	static bool watching; /* with the GIL; a second time they would lock twice */
 	if (ident) {
 		atomic_store(&main_thread, PyLong_AsUnsignedLong(ident));
+	}
+	if (ident && !watching) {
+		watching = true;
 		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	}
 	Py_XDECREF(ident);
