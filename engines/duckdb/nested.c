@@ -6,27 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "types.h"
+
+#define TYPE_TEXT 800
+
 /* ---- types ---- */
-
-static bool is_struct(const struct ArrowSchema *field)
-{
-	return strcmp(field->format, "+s") == 0;
-}
-
-static bool is_union(const struct ArrowSchema *field)
-{
-	return strncmp(field->format, "+u", 2) == 0;
-}
-
-static bool is_run_end(const struct ArrowSchema *field)
-{
-	return strcmp(field->format, "+r") == 0;
-}
-
-static bool is_fixed_size_list(const struct ArrowSchema *field)
-{
-	return strncmp(field->format, "+w:", 3) == 0;
-}
 
 /* List, large list and map: int32 or int64 offsets in buffer 1. */
 static bool has_offsets(const struct ArrowSchema *field)
@@ -34,61 +18,42 @@ static bool has_offsets(const struct ArrowSchema *field)
 	return strcmp(field->format, "+l") == 0 || strcmp(field->format, "+L") == 0 || strcmp(field->format, "+m") == 0;
 }
 
-static bool has_dictionary(const struct ArrowSchema *field)
+static bool is_list_view(const struct ArrowSchema *field)
 {
-	bool has = field->dictionary != NULL;
-	for (int64_t i = 0; i < field->n_children && !has; i++) {
-		has = has_dictionary(field->children[i]);
-	}
-	return has;
+	return strncmp(field->format, "+v", 2) == 0;
 }
 
-static const char *refused_dictionary(const struct ArrowSchema *values)
+/* False, with `err` set, if DuckDB can't read this column of `source`. */
+static bool check_column(const struct bsc_source *source, const struct ArrowSchema *column,
+                         duckdb_v2_error_info_handle *err)
 {
-	bool refuse = has_dictionary(values) || is_struct(values) || is_fixed_size_list(values);
-	return refuse ? "a dictionary of dictionaries, structs or fixed-size lists: decode it to plain values" : NULL;
-}
-
-static const char *refused_run_end(const struct ArrowSchema *values)
-{
-	bool refuse = values->dictionary || values->format[0] == '+';
-	return refuse ? "a run-end encoding of dictionaries or nested values: decode it to plain values" : NULL;
-}
-
-/* What of a type DuckDB reads wrong, or crashes on; NULL: nothing. `in_fixed`: a
- * fixed-size list stands above it, with nothing but structs between. */
-static const char *refused(const struct ArrowSchema *field, bool in_fixed)
-{
-	if (field->dictionary) {
-		return in_fixed ? "a dictionary inside a fixed-size list: decode it to plain values"
-		                : refused_dictionary(field->dictionary);
+	struct ArrowSchema mended;
+	struct bsc_error error;
+	if (bsc_schema_copy(column, &mended, &error) != BSC_OK) {
+		fail_with(err, &error);
+		return false;
 	}
-	if (is_run_end(field)) {
-		return in_fixed ? "run-end encoded values in a fixed-size list: decode them to plain values"
-		                : refused_run_end(field->children[1]);
+	bool bad = types_mend(&mended);
+	if (bad) {
+		char type[TYPE_TEXT], cast[TYPE_TEXT], text[3 * TYPE_TEXT];
+		bsc_schema_describe(column, type, sizeof(type));
+		bsc_schema_describe(&mended, cast, sizeof(cast));
+		snprintf(text, sizeof(text), "%.400s: DuckDB can't read column '%.200s' of type %s. Cast it to %s in the class",
+		         bsc_source_label(source), column->name, type, cast);
+		fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, text);
 	}
-	bool below = is_fixed_size_list(field) || (is_struct(field) && in_fixed);
-	const char *why = NULL;
-	for (int64_t i = 0; i < field->n_children && !why; i++) {
-		why = refused(field->children[i], below);
-	}
-	return why;
+	mended.release(&mended);
+	return !bad;
 }
 
 bool nested_check_schema(const struct bsc_source *source, duckdb_v2_error_info_handle *err)
 {
 	const struct ArrowSchema *schema = bsc_source_schema(source);
-	for (int64_t i = 0; i < schema->n_children; i++) {
-		const char *why = refused(schema->children[i], false);
-		if (why) {
-			char text[1024];
-			snprintf(text, sizeof(text), "%.400s: DuckDB can't read column '%.200s', it holds %s",
-			         bsc_source_label(source), schema->children[i]->name, why);
-			fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, text);
-			return false;
-		}
+	bool good = true;
+	for (int64_t i = 0; i < schema->n_children && good; i++) {
+		good = check_column(source, schema->children[i], err);
 	}
-	return true;
+	return good;
 }
 
 static bool is_nested(const struct ArrowSchema *field)
@@ -105,35 +70,96 @@ bool nested_needs_prepare(const struct ArrowSchema *schema)
 	return needs;
 }
 
-/* ---- lists over dictionaries ---- */
+/* ---- empty lists ---- */
 
-static int64_t offset_at(const struct ArrowSchema *field, const struct ArrowArray *array, int64_t row)
+/* Rows of an array, counted from its offset. */
+struct rows {
+	int64_t from;
+	int64_t n;
+};
+
+static int64_t int_at(const struct ArrowSchema *field, const struct ArrowArray *array, int buffer, int64_t row)
 {
-	bool large = strcmp(field->format, "+L") == 0;
-	const void *offsets = array->buffers[1];
-	return large ? ((const int64_t *)offsets)[array->offset + row] : ((const int32_t *)offsets)[array->offset + row];
+	bool large = field->format[strlen(field->format) - 1] == 'L';
+	const void *ints = array->buffers[buffer];
+	return large ? ((const int64_t *)ints)[array->offset + row] : ((const int32_t *)ints)[array->offset + row];
 }
 
-/* True if the first chunk, `n_rows` of this array, has only empty lists over a
- * dictionary, from offset 0: DuckDB then takes the indices for plain values. */
-static bool has_empty_start(const struct ArrowSchema *field, const struct ArrowArray *array, int64_t n_rows)
+/* The child's rows that the importer reads for these rows of a list. */
+static struct rows rows_of_items(const struct ArrowSchema *field, const struct ArrowArray *array, struct rows rows)
 {
-	if (field->dictionary || array->length == 0) {
-		return false;
+	int64_t low = 0, high = 0;
+	if (rows.n > 0 && has_offsets(field)) {
+		low = int_at(field, array, 1, rows.from);
+		high = int_at(field, array, 1, rows.from + rows.n);
 	}
-	if (has_offsets(field)) {
-		int64_t end = offset_at(field, array, n_rows < array->length ? n_rows : array->length);
-		const struct ArrowSchema *item = field->children[0];
-		return item->dictionary ? end == 0 : has_empty_start(item, array->children[0], end);
+	for (int64_t i = rows.from; i < rows.from + rows.n && is_list_view(field); i++) {
+		int64_t start = int_at(field, array, 1, i), size = int_at(field, array, 2, i);
+		low = size > 0 && (high == 0 || start < low) ? start : low;
+		high = size > 0 && start + size > high ? start + size : high;
 	}
-	int64_t factor = is_fixed_size_list(field) ? strtoll(field->format + 3, NULL, 10) : 1;
-	for (int64_t i = 0; i < field->n_children; i++) {
-		if ((is_struct(field) || is_fixed_size_list(field)) &&
-		    has_empty_start(field->children[i], array->children[i], n_rows * factor)) {
-			return true;
+	return (struct rows){low, high - low};
+}
+
+/* True if unreadable_item may find one in an array of this type. */
+static bool may_be_unreadable(const struct ArrowSchema *field)
+{
+	bool may = (has_offsets(field) || is_list_view(field)) && types_must_not_be_empty(field->children[0]);
+	for (int64_t i = 0; i < field->n_children && !may; i++) {
+		may = may_be_unreadable(field->children[i]);
+	}
+	return may || (field->dictionary && may_be_unreadable(field->dictionary));
+}
+
+/* The list's item whose array DuckDB can't read, or NULL: it takes an encoded array
+ * for one of the values where the lists of a chunk are all empty, from offset 0. */
+static const struct ArrowSchema *unreadable_item(const struct ArrowSchema *field, const struct ArrowArray *array,
+                                                 struct rows rows)
+{
+	if (field->dictionary) {
+		return unreadable_item(field->dictionary, array->dictionary, (struct rows){0, array->dictionary->length});
+	}
+	if (is_run_end(field)) {
+		return NULL;
+	}
+	struct rows below = {array->offset + rows.from, rows.n};
+	if (has_offsets(field) || is_list_view(field)) {
+		below = rows_of_items(field, array, rows);
+		if (below.from == 0 && below.n == 0 && types_must_not_be_empty(field->children[0])) {
+			return field->children[0];
 		}
+	} else if (is_fixed_size_list(field)) {
+		int64_t size = strtoll(field->format + 3, NULL, 10);
+		below = (struct rows){below.from * size, below.n * size};
 	}
-	return false;
+	const struct ArrowSchema *found = NULL;
+	for (int64_t i = 0; i < field->n_children && !found; i++) {
+		found = unreadable_item(field->children[i], array->children[i], below);
+	}
+	return found;
+}
+
+/* False, with `err` set, if a chunk of this column's `n_rows` can't be read. */
+static bool check_chunks(const struct ArrowSchema *column, const struct ArrowArray *array, int64_t n_rows,
+                         duckdb_v2_error_info_handle *err)
+{
+	const struct ArrowSchema *item = NULL;
+	int64_t end = may_be_unreadable(column) ? n_rows : 0;
+	for (int64_t from = 0; from < end && !item; from += CHUNK_ROWS) {
+		int64_t left = end - from;
+		item = unreadable_item(column, array, (struct rows){from, left < CHUNK_ROWS ? left : CHUNK_ROWS});
+	}
+	if (item) {
+		char type[TYPE_TEXT], cast[TYPE_TEXT], text[3 * TYPE_TEXT];
+		bsc_schema_describe(column, type, sizeof(type));
+		bsc_schema_describe(item->dictionary ? item->dictionary : item->children[1], cast, sizeof(cast));
+		snprintf(text, sizeof(text),
+		         "DuckDB can't read column '%.200s' of type %s where all lists of %d rows, or of a whole batch, are "
+		         "empty. Cast their items to %s in the class",
+		         column->name, type, CHUNK_ROWS, cast);
+		fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, text);
+	}
+	return !item;
 }
 
 /* ---- the shadow ---- */
@@ -364,19 +390,19 @@ static bool cut(const struct ArrowSchema *schema, struct ArrowArray *batch, int6
 	return false;
 }
 
-/* ---- dictionaries in structs ---- */
+/* ---- dictionaries in structs and fixed-size lists ---- */
 
 static bool has_struct_of_dictionary(const struct ArrowSchema *field, bool in_struct)
 {
 	bool has = in_struct && field->dictionary;
 	for (int64_t i = 0; i < field->n_children && !has; i++) {
-		has = has_struct_of_dictionary(field->children[i], in_struct || is_struct(field));
+		has = has_struct_of_dictionary(field->children[i], in_struct || is_struct(field) || is_fixed_size_list(field));
 	}
 	return has;
 }
 
 /* How many of `n_rows` the importer may take at once, where a dictionary stands in
- * a struct: it fails on a chunk whose row count is no power of two, and only the
+ * a struct or a fixed-size list: it fails on a chunk whose row count is no power of two, and only the
  * last chunk is a short one. */
 static int64_t takeable_rows(int64_t n_rows)
 {
@@ -393,21 +419,16 @@ bool nested_prepare(const struct ArrowSchema *schema, struct ArrowArray *batch, 
 	bool moved = false, short_chunks = false;
 	for (int64_t i = 0; i < schema->n_children; i++) {
 		const struct ArrowSchema *field = schema->children[i];
-		if (!is_nested(field)) {
-			continue;
+		if (is_nested(field)) {
+			moved = moved || has_struct_offset(field, batch->children[i]);
+			short_chunks = short_chunks || has_struct_of_dictionary(field, false);
 		}
-		if (has_empty_start(field, batch->children[i], CHUNK_ROWS)) {
-			char text[512];
-			snprintf(text, sizeof(text),
-			         "column '%.200s' begins with empty lists over a dictionary, which DuckDB can't read: cast the "
-			         "dictionary to its values",
-			         field->name);
-			fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, text);
-			return false;
-		}
-		moved = moved || has_struct_offset(field, batch->children[i]);
-		short_chunks = short_chunks || has_struct_of_dictionary(field, false);
 	}
 	int64_t head = short_chunks ? takeable_rows(batch->length) : batch->length;
+	for (int64_t i = 0; i < schema->n_children; i++) {
+		if (!check_chunks(schema->children[i], batch->children[i], head, err)) {
+			return false;
+		}
+	}
 	return (!moved && head == batch->length) || cut(schema, batch, head, rest, err);
 }

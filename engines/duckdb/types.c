@@ -1,0 +1,245 @@
+/* Which types DuckDB's importer can't take, and what they are to be cast to. */
+#include "types.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DECIMAL_DIGITS_MAX 38
+
+/* ---- extension types ---- */
+
+/* The value of a field's metadata under `key`, not terminated; NULL where it has
+ * none. Arrow lays it out as counts and lengths of 32 bits, each before its bytes. */
+static const char *metadata_value(const struct ArrowSchema *field, const char *key, int32_t *len)
+{
+	const char *at = field->metadata;
+	int32_t n = 0;
+	if (at) {
+		memcpy(&n, at, sizeof(n));
+		at += sizeof(n);
+	}
+	for (int32_t i = 0; i < n; i++) {
+		int32_t key_len;
+		memcpy(&key_len, at, sizeof(key_len));
+		const char *name = at + sizeof(key_len);
+		memcpy(len, name + key_len, sizeof(*len));
+		at = name + key_len + sizeof(*len);
+		if ((size_t)key_len == strlen(key) && memcmp(name, key, (size_t)key_len) == 0) {
+			return at;
+		}
+		at += *len;
+	}
+	return NULL;
+}
+
+static bool is_extension(const struct ArrowSchema *field, const char *name)
+{
+	int32_t len = 0;
+	const char *value = metadata_value(field, "ARROW:extension:name", &len);
+	return value && (size_t)len == strlen(name) && memcmp(value, name, (size_t)len) == 0;
+}
+
+/* True for an extension of DuckDB's own, "hugeint" say; NULL: for any of them. */
+static bool is_duckdbs(const struct ArrowSchema *field, const char *type_name)
+{
+	int32_t len = 0;
+	const char *value = metadata_value(field, "ARROW:extension:metadata", &len);
+	char text[256] = "";
+	if (value && is_extension(field, "arrow.opaque")) {
+		memcpy(text, value, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+	}
+	return strstr(text, "\"DuckDB\"") && (!type_name || strstr(text, type_name));
+}
+
+/* ---- how the importer converts a leaf ---- */
+
+/* True where a decimal has the width of DuckDB's own. */
+static bool has_duckdbs_width(const char *format)
+{
+	char *end;
+	long digits = strtol(format + 2, &end, 10);
+	const char *bits = strchr(end + 1, ',');
+	int width = bits ? (int)strtol(bits + 1, NULL, 10) : 128;
+	return digits > 4 && width == (digits <= 9 ? 32 : digits <= 18 ? 64 : 128);
+}
+
+/* True where DuckDB takes the buffer as it is. */
+static bool is_taken_as_is(const struct ArrowSchema *field)
+{
+	const char *format = field->format;
+	switch (format[0]) {
+	case 'c':
+		return !is_extension(field, "arrow.bool8");
+	case 'w':
+		return is_duckdbs(field, NULL);
+	case 'd':
+		return has_duckdbs_width(format);
+	case 't':
+		return strcmp(format, "tdD") == 0 || (format[1] == 's' && (format[4] == 0 || strchr("un", format[2])));
+	default:
+		return strlen(format) == 1 && strchr("sSiIlLfg", format[0]);
+	}
+}
+
+/* True where DuckDB needs more than the type's name to convert it. */
+static bool needs_type_info(const struct ArrowSchema *field)
+{
+	if (field->dictionary) {
+		return needs_type_info(field->dictionary);
+	}
+	const char *format = field->format;
+	switch (format[0]) {
+	case '+':
+		return !is_run_end(field) || needs_type_info(field->children[1]);
+	case 'w':
+		return !is_extension(field, "arrow.uuid") && !is_duckdbs(field, NULL);
+	case 't':
+		return format[1] != 's' || format[4] != 0;
+	default:
+		return strlen(format) != 1 || strchr("uUzZ", format[0]);
+	}
+}
+
+bool types_must_not_be_empty(const struct ArrowSchema *item)
+{
+	return (item->dictionary || is_run_end(item)) && needs_type_info(item);
+}
+
+/* ---- encodings ---- */
+
+static bool has_dictionary(const struct ArrowSchema *field)
+{
+	bool has = field->dictionary != NULL;
+	for (int64_t i = 0; i < field->n_children && !has; i++) {
+		has = has_dictionary(field->children[i]);
+	}
+	return has;
+}
+
+/* A dictionary's values get one null more, for which those that are taken as they
+ * are have no room below a struct or a fixed-size list. */
+static bool has_no_room(const struct ArrowSchema *field)
+{
+	bool is_inner = is_struct(field) || is_fixed_size_list(field);
+	bool has = !is_inner && is_taken_as_is(field);
+	for (int64_t i = 0; is_inner && i < field->n_children && !has; i++) {
+		has = has_no_room(field->children[i]);
+	}
+	return has;
+}
+
+/* The types below a fixed-size list are declared without their dictionaries. */
+static bool is_declared_as_index(const struct ArrowSchema *field)
+{
+	return strcmp(field->format, field->dictionary->format) != 0 || field->dictionary->metadata;
+}
+
+static bool is_bad_dictionary(const struct ArrowSchema *field, bool in_fixed)
+{
+	const struct ArrowSchema *values = field->dictionary;
+	bool inner = is_struct(values) || is_fixed_size_list(values);
+	return (in_fixed && is_declared_as_index(field)) || has_dictionary(values) || (inner && has_no_room(values));
+}
+
+static bool is_bad_run_end(const struct ArrowSchema *field, const struct ArrowSchema *parent)
+{
+	const struct ArrowSchema *values = field->children[1];
+	return values->dictionary || values->format[0] == '+' || is_duckdbs(values, "\"uhugeint\"") ||
+	       (parent && is_fixed_size_list(parent));
+}
+
+/* `values`, a child or the dictionary of `field`, takes its place; the name stays. */
+static void take_place(struct ArrowSchema *field, struct ArrowSchema *values)
+{
+	struct ArrowSchema outer = *field, inner = *values;
+	outer.name = values->name;
+	inner.name = field->name;
+	inner.flags = (inner.flags & ~ARROW_FLAG_NULLABLE) | (outer.flags & ARROW_FLAG_NULLABLE);
+	values->release = NULL;
+	outer.release(&outer);
+	*field = inner;
+}
+
+/* ---- formats ---- */
+
+/* Each new format is no longer than the old one, so it is written in its place. */
+
+static bool mend_decimal(char *format)
+{
+	char *end;
+	long digits = strtol(format + 2, &end, 10);
+	long scale = strtol(end + 1, &end, 10);
+	bool wide = *end && strtol(end + 1, NULL, 10) == 256;
+	if (!wide && scale >= 0) {
+		return false;
+	}
+	digits = scale < 0 ? digits - scale : digits;
+	scale = scale < 0 ? 0 : scale;
+	if (digits > DECIMAL_DIGITS_MAX) {
+		strcpy(format, "g");
+	} else {
+		sprintf(format, "d:%ld,%ld", digits, scale);
+	}
+	return true;
+}
+
+/* Sparse, with the members' numbers for type codes. */
+static bool mend_union(char *format, int64_t n)
+{
+	bool bad = format[2] == 'd';
+	format[2] = 's';
+	char *at = format + 4;
+	for (int64_t i = 0; i < n; i++) {
+		char *end;
+		bad = strtol(at, &end, 10) != i || bad;
+		at = end + (*end == ',');
+	}
+	char *to = format + 4;
+	for (int64_t i = 0; bad && i < n; i++) {
+		to += sprintf(to, i + 1 < n ? "%lld," : "%lld", (long long)i);
+	}
+	return bad;
+}
+
+static bool mend_format(struct ArrowSchema *field)
+{
+	char *format = (char *)(uintptr_t)field->format; /* the copy's own */
+	switch (format[0]) {
+	case 'e':
+		format[0] = 'f';
+		return true;
+	case 'd':
+		return mend_decimal(format);
+	case 't':
+		if (strcmp(format, "tiD") == 0) {
+			format[2] = 'n';
+			return true;
+		}
+		return false;
+	default:
+		return is_union(field) && mend_union(format, field->n_children);
+	}
+}
+
+/* ---- the whole ---- */
+
+static bool mend(struct ArrowSchema *field, const struct ArrowSchema *parent, bool in_fixed)
+{
+	bool mended = false;
+	while ((field->dictionary && is_bad_dictionary(field, in_fixed)) ||
+	       (is_run_end(field) && is_bad_run_end(field, parent))) {
+		take_place(field, field->dictionary ? field->dictionary : field->children[1]);
+		mended = true;
+	}
+	mended = mend_format(field) || mended;
+	in_fixed = in_fixed || is_fixed_size_list(field);
+	for (int64_t i = 0; i < field->n_children; i++) {
+		mended = mend(field->children[i], field, in_fixed) || mended;
+	}
+	return (field->dictionary && mend(field->dictionary, field, in_fixed)) || mended;
+}
+
+bool types_mend(struct ArrowSchema *field)
+{
+	return mend(field, NULL, false);
+}
