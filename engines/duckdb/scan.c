@@ -18,6 +18,7 @@
  * is given. */
 #include "scan.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,10 +33,11 @@ struct global {
 	struct bsc_plan *plan;
 	struct bsc_scan *scan;
 	bool nested; /* batches need nested_prepare */
+	_Atomic bool failed;
 };
 
 struct local {
-	const struct global *global;
+	struct global *global;
 	struct bsc_cursor *cursor;
 	duckdb_v2_arrow_importer_handle importer;
 	struct ArrowArray rest; /* rows that nested_prepare left for the next time */
@@ -298,9 +300,13 @@ static bool next_batch(struct local *local, duckdb_v2_context_handle context, du
 	struct bsc_error error;
 	local->rest = (struct ArrowArray){0};
 	if (!batch.release && bsc_cursor_next(local->cursor, &poll, &batch, &error) != BSC_OK) {
-		/* The query fails, so the other threads need not read on. */
+		/* The query fails, so the other threads need not read on. That they were
+		 * cancelled is not what the user is to read: they just end. */
+		bool first = !atomic_exchange(&local->global->failed, true);
 		bsc_scan_cancel(local->global->scan);
-		fail_with(err, &error);
+		if (first || error.status != BSC_CANCELLED) {
+			fail_with(err, &error);
+		}
 		return false;
 	}
 	if (!batch.release) {
