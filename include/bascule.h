@@ -279,6 +279,10 @@ int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, s
 /* A field's type in words, "list<item: int64>", cut to `cap` bytes, for messages. */
 void bsc_schema_describe(const struct ArrowSchema *field, char *text, size_t cap);
 
+/* The value of a field's metadata under `key`, borrowed from the field; {NULL, 0}:
+ * it has none. */
+struct bsc_str bsc_schema_metadata(const struct ArrowSchema *field, const char *key);
+
 /* "pkg.mod:Class", for messages. Borrowed. */
 const char *bsc_source_label(const struct bsc_source *source);
 

@@ -8,45 +8,19 @@
 
 /* ---- extension types ---- */
 
-/* The value of a field's metadata under `key`, not terminated; NULL where it has
- * none. Arrow lays it out as counts and lengths of 32 bits, each before its bytes. */
-static const char *metadata_value(const struct ArrowSchema *field, const char *key, int32_t *len)
-{
-	const char *at = field->metadata;
-	int32_t n = 0;
-	if (at) {
-		memcpy(&n, at, sizeof(n));
-		at += sizeof(n);
-	}
-	for (int32_t i = 0; i < n; i++) {
-		int32_t key_len;
-		memcpy(&key_len, at, sizeof(key_len));
-		const char *name = at + sizeof(key_len);
-		memcpy(len, name + key_len, sizeof(*len));
-		at = name + key_len + sizeof(*len);
-		if ((size_t)key_len == strlen(key) && memcmp(name, key, (size_t)key_len) == 0) {
-			return at;
-		}
-		at += *len;
-	}
-	return NULL;
-}
-
 static bool is_extension(const struct ArrowSchema *field, const char *name)
 {
-	int32_t len = 0;
-	const char *value = metadata_value(field, "ARROW:extension:name", &len);
-	return value && (size_t)len == strlen(name) && memcmp(value, name, (size_t)len) == 0;
+	struct bsc_str value = bsc_schema_metadata(field, "ARROW:extension:name");
+	return value.len == strlen(name) && memcmp(value.ptr, name, value.len) == 0;
 }
 
 /* True for an extension of DuckDB's own, "hugeint" say; NULL: for any of them. */
 static bool is_duckdbs(const struct ArrowSchema *field, const char *type_name)
 {
-	int32_t len = 0;
-	const char *value = metadata_value(field, "ARROW:extension:metadata", &len);
+	struct bsc_str value = bsc_schema_metadata(field, "ARROW:extension:metadata");
 	char text[256] = "";
-	if (value && is_extension(field, "arrow.opaque")) {
-		memcpy(text, value, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+	if (value.ptr && is_extension(field, "arrow.opaque")) {
+		memcpy(text, value.ptr, value.len < sizeof(text) ? value.len : sizeof(text) - 1);
 	}
 	return strstr(text, "\"DuckDB\"") && (!type_name || strstr(text, type_name));
 }

@@ -17,12 +17,7 @@
 
 static struct bsc_str extension_name(const struct ArrowSchema *field)
 {
-	struct ArrowStringView value = {NULL, 0};
-	if (!field->metadata ||
-	    ArrowMetadataGetValue(field->metadata, ArrowCharView("ARROW:extension:name"), &value) != NANOARROW_OK) {
-		value = (struct ArrowStringView){NULL, 0};
-	}
-	return (struct bsc_str){value.data, (size_t)value.size_bytes};
+	return bsc_schema_metadata(field, "ARROW:extension:name");
 }
 
 static const char *field_name(const struct ArrowSchema *field)

@@ -119,3 +119,12 @@ void bsc_schema_describe(const struct ArrowSchema *field, char *text, size_t cap
 	}
 	ArrowSchemaToString(field, text, (int64_t)cap, 1);
 }
+
+struct bsc_str bsc_schema_metadata(const struct ArrowSchema *field, const char *key)
+{
+	struct ArrowStringView value = {NULL, 0};
+	if (!field->metadata || ArrowMetadataGetValue(field->metadata, ArrowCharView(key), &value) != NANOARROW_OK) {
+		value = (struct ArrowStringView){NULL, 0};
+	}
+	return (struct bsc_str){value.data, (size_t)value.size_bytes};
+}

@@ -138,6 +138,13 @@ static int call_describe(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static int call_metadata(struct world *w, struct bsc_error *err)
+{
+	(void)err;
+	assert_null(bsc_schema_metadata(w->schema.children[0], "key").ptr);
+	return BSC_OK;
+}
+
 #define POINTER sizeof(void *)
 
 const struct twin twins_source[] = {
@@ -157,5 +164,6 @@ const struct twin twins_source[] = {
     {"bsc_schema_copy", "flat", true, sizeof(struct ArrowSchema), world_flat, call_copy, .done = done_copy},
     {"bsc_schema_copy", "nested", true, sizeof(struct ArrowSchema), world_nested, call_copy, .done = done_copy},
     {"bsc_schema_describe", "", false, .set_up = world_nested, .call = call_describe},
+    {"bsc_schema_metadata", "", false, .set_up = world_nested, .call = call_metadata},
 };
 const size_t n_twins_source = LENGTH(twins_source);

@@ -318,6 +318,18 @@ static void test_copy_is_deep(void **state)
 	copy.release(&copy);
 }
 
+static void test_metadata_is_found_by_its_key(void **state)
+{
+	(void)state;
+	struct ArrowSchema field;
+	mock_field_init(&field, "a", "i");
+	assert_null(bsc_schema_metadata(&field, "ARROW:extension:name").ptr);
+	mock_set_extension(&field, "arrow.uuid");
+	assert_str(bsc_schema_metadata(&field, "ARROW:extension:name"), "arrow.uuid");
+	assert_null(bsc_schema_metadata(&field, "ARROW:extension").ptr);
+	field.release(&field);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +352,7 @@ int main(void)
 	    cmocka_unit_test(test_map_with_a_broken_entry_is_refused),
 	    cmocka_unit_test(test_column_without_a_name_is_a_column),
 	    cmocka_unit_test(test_copy_is_deep),
+	    cmocka_unit_test(test_metadata_is_found_by_its_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
