@@ -80,43 +80,45 @@ struct run {
 	unsigned interrupts; /* watch_interrupts, when the stay began */
 };
 
+/* Has a Ctrl-C come since, that nobody but us can act on? */
+static bool is_interrupted(bool on_main, unsigned unanswered)
+{
+	return on_main && watch_unanswered() != unanswered;
+}
+
 static int is_unwanted(void *ctx)
 {
 	const struct run *run = ctx;
-	return (run->on_main && watch_unanswered() != run->unanswered) ||
+	return is_interrupted(run->on_main, run->unanswered) ||
 	       (run->host && run->host->interrupted && run->host->interrupted(run->host->ctx));
 }
 
-static void run_init(struct run *run, bool on_main, const struct bsc_poll *host, unsigned unanswered)
+/* False: the gate is closed; then nothing is to be left. unanswered: see struct
+ * run. gil: false for foreign code that may take it itself. */
+static bool run_enter_since(struct run *run, bool on_main, const struct bsc_poll *host, unsigned unanswered, bool gil)
 {
 	*run = (struct run){.host = host, .on_main = on_main, .unanswered = unanswered, .interrupts = watch_interrupts()};
 	run->poll = (struct bsc_poll){is_unwanted, run};
-}
-
-/* False: the gate is closed; then nothing is to be left. */
-static bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host)
-{
-	run_init(run, on_main, host, watch_unanswered());
-	bool entered = gate_enter(&run->stay, &run->poll);
+	bool entered = gil ? gate_enter(&run->stay, &run->poll) : gate_enter_nogil(&run->stay, &run->poll);
 	if (entered) {
 		watch_begin();
+	}
+	if (entered && gil) {
 		watch_answer();
 	}
 	return entered;
 }
 
-/* The same for a reader's next item, with the GIL or without. */
+/* For what begins now. */
+static bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host)
+{
+	return run_enter_since(run, on_main, host, watch_unanswered(), true);
+}
+
+/* For a reader's next item. */
 static bool run_enter_reader(struct run *run, const struct reader *reader, const struct bsc_poll *host, bool gil)
 {
-	run_init(run, reader->plan->instance->on_main, host, reader->unanswered);
-	bool entered = gil ? gate_enter(&run->stay, &run->poll) : gate_enter_nogil(&run->stay, &run->poll);
-	if (entered) {
-		watch_begin();
-		if (gil) {
-			watch_answer();
-		}
-	}
-	return entered;
+	return run_enter_since(run, reader->plan->instance->on_main, host, reader->unanswered, gil);
 }
 
 /* ---- errors ---- */
@@ -639,7 +641,7 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 {
 	struct reader *reader = ptr;
 	int rc = BSC_OK;
-	if (reader->plan->instance->on_main && watch_unanswered() != reader->unanswered) {
+	if (is_interrupted(reader->plan->instance->on_main, reader->unanswered)) {
 		char message[512];
 		snprintf(message, sizeof(message), "%.450s: interrupted by Ctrl-C", reader->plan->instance->label);
 		return raised_fail_text(err, BSC_CANCELLED, message);

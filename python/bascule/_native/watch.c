@@ -15,11 +15,10 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static bool started;         /* guarded by lock */
-static _Atomic bool awake;   /* set with lock held, read without */
-static bool observing;       /* guarded by lock */
-static struct sigaction own; /* guarded by lock; what it stood before: */
-static struct sigaction previous;
+static bool started;              /* guarded by lock */
+static _Atomic bool awake;        /* set with lock held, read without */
+static bool observing;            /* guarded by lock */
+static struct sigaction previous; /* the handler that ours stands before */
 
 static _Atomic unsigned n_interrupts; /* incremented by the handler */
 static _Atomic unsigned n_answered;   /* the last interrupt that the main thread handled */
@@ -84,10 +83,9 @@ static void observe(void)
 		return;
 	}
 	previous = now;
-	own = now;
-	own.sa_flags |= SA_SIGINFO;
-	own.sa_sigaction = on_interrupt;
-	observing = sigaction(SIGINT, &own, NULL) == 0;
+	now.sa_flags |= SA_SIGINFO;
+	now.sa_sigaction = on_interrupt;
+	observing = sigaction(SIGINT, &now, NULL) == 0;
 }
 
 /* With lock held. A handler that was set since stays. */
