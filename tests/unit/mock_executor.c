@@ -468,6 +468,11 @@ void mock_assert_all_closed(struct mock *mock)
 	assert_int_equal(mock->order_errors, 0);
 }
 
+int mock_stop_after(void *left)
+{
+	return (*(int *)left)-- <= 0;
+}
+
 struct bsc_source *mock_source(struct mock *mock)
 {
 	struct bsc_source *source = NULL;

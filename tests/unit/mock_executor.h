@@ -104,4 +104,7 @@ void mock_assert_all_closed(struct mock *mock);
 
 struct bsc_source *mock_source(struct mock *mock);
 
+/* A poll's question that says stop at the (*left + 1)th time. left: an int. */
+int mock_stop_after(void *left);
+
 #endif

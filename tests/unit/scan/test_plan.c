@@ -210,19 +210,13 @@ static void test_failed_plan_leaks_nothing(void **state)
 	assert_int_equal(f->mock.instances_closed, 0);
 }
 
-static int stop_after(void *ctx)
-{
-	int *left = ctx;
-	return (*left)-- <= 0;
-}
-
 static void test_poll_ends_a_class_that_plans_for_ever(void **state)
 {
 	struct fixture *f = *state;
 	struct bsc_plan *plan = (struct bsc_plan *)f;
 	struct bsc_error err;
 	int left = 2;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	f->mock.waits[MOCK_PLAN] = true;
 	assert_fails(bsc_plan_new(f->source, NULL, &poll, &plan, &err), BSC_CANCELLED, &err, "stopped in the middle");
 	assert_null(plan);

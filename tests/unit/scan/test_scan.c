@@ -544,17 +544,11 @@ static void test_cancel_from_a_thread_ends_endless_nothing(void **state)
 	assert_int_equal(f->mock.readers_closed, 1);
 }
 
-static int stop_after(void *ctx)
-{
-	int *left = ctx;
-	return (*left)-- <= 0;
-}
-
 static void test_poll_that_says_stop_cancels_before_anything_is_read(void **state)
 {
 	struct fixture *f = *state;
 	int left = 0;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	open_all(f, three, LENGTH(three));
 	next_fails(f, &poll, BSC_CANCELLED, "the scan of acme:Orders was cancelled");
 	assert_int_equal(f->mock.calls[MOCK_READ_OPEN], 0);
@@ -565,7 +559,7 @@ static void test_poll_that_goes_on_lets_everything_through(void **state)
 {
 	struct fixture *f = *state;
 	int left = 1000000;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	open_all(f, three, LENGTH(three));
 	int64_t n_rows = 0;
 	for (;;) {
@@ -587,7 +581,7 @@ static void test_poll_is_asked_again_while_a_class_yields_nothing(void **state)
 	static const struct mock_batch nothing[] = {{.n_rows = -1}, {.n_rows = 0, .forever = true}};
 	static const struct mock_partition partitions[] = {{nothing, LENGTH(nothing)}};
 	int left = 3;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	open_all(f, partitions, LENGTH(partitions));
 	next_fails(f, &poll, BSC_CANCELLED, "cancelled");
 	assert_int_equal(left, -1);
@@ -598,7 +592,7 @@ static void test_poll_that_stops_one_cursor_leaves_the_others(void **state)
 {
 	struct fixture *f = *state;
 	int left = 0;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	open_all(f, three, LENGTH(three));
 	next_fails(f, &poll, BSC_CANCELLED, "cancelled");
 	bsc_cursor_close(f->cursor);
@@ -623,7 +617,7 @@ static void test_poll_reaches_a_call_that_waits(void **state)
 	struct fixture *f = *state;
 	f->mock.waits[MOCK_READ_NEXT] = true;
 	int left = 5;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	open_all(f, three, LENGTH(three));
 	next_fails(f, &poll, BSC_CANCELLED, "stopped in the middle");
 	assert_true(left < 0);

@@ -365,19 +365,13 @@ static void damage_schema(struct ArrowSchema *schema)
 	schema->children[1]->release = NULL;
 }
 
-static int stop_after(void *ctx)
-{
-	int *left = ctx;
-	return (*left)-- <= 0;
-}
-
 static void test_poll_ends_a_class_that_opens_for_ever(void **state)
 {
 	struct fixture *f = *state;
 	struct bsc_source *source = NULL;
 	struct bsc_error err;
 	int left = 2;
-	const struct bsc_poll poll = {stop_after, &left};
+	const struct bsc_poll poll = {mock_stop_after, &left};
 	f->mock.waits[MOCK_OPEN] = true;
 	assert_fails(bsc_source_open(&f->mock.executor, bsc__str("a:C"), NULL, 0, &poll, &source, &err), BSC_CANCELLED,
 	             &err, "stopped in the middle");
