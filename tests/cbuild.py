@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 TOOLS = Path(sys.executable).parent  # of the virtual environment: not resolved
 
@@ -65,3 +67,30 @@ def build(
         if done.returncode != 0:
             return folder, f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"
     return folder, ""
+
+
+def built(
+    compiler: str, sanitizers: str, targets: Iterable[str], build_type: str = "Debug", python: bool = False
+) -> Path:
+    """The folder of the build, for a fixture: skips where it can't be had, fails where it can't be made."""
+    if reason := missing(compiler, sanitizers):
+        pytest.skip(reason)
+    folder, failure = build(compiler, sanitizers, targets, build_type, python)
+    if failure:
+        pytest.fail(failure, pytrace=False)
+    return folder
+
+
+def run(*command: str | Path, timeout: float | None = 100, env: dict[str, str] | None = None) -> tuple[int, str]:
+    """A sanitized program's exit status and all that it printed. env: what is set besides."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, **SANITIZER_OPTIONS, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    )
+    return done.returncode, done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -39,28 +38,14 @@ ALLOCATORS = frozenset(
 
 @pytest.fixture(scope="module", params=BUILDS, ids=lambda b: b[0])
 def folder(request: pytest.FixtureRequest) -> Path:
-    compiler, sanitizers = request.param
-    if reason := cbuild.missing(compiler, sanitizers):
-        pytest.skip(reason)
-    path, failure = cbuild.build(compiler, sanitizers, ["fault_twins"])
-    if failure:
-        pytest.fail(failure, pytrace=False)
-    return path
+    return cbuild.built(*request.param, ["fault_twins"])
 
 
 def run(folder: Path, *args: str) -> str:
-    done = subprocess.run(
-        [str(folder / "tests" / "fault" / "fault_twins"), *args],
-        env={**os.environ, **cbuild.SANITIZER_OPTIONS},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=100,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.fail(f"fault_twins ended with {done.returncode}:\n{done.stdout}{done.stderr}", pytrace=False)
-    return done.stdout
+    code, output = cbuild.run(folder / "tests" / "fault" / "fault_twins", *args)
+    if code != 0:
+        pytest.fail(f"fault_twins ended with {code}:\n{output}", pytrace=False)
+    return output
 
 
 def public_functions(header: str) -> set[str]:

@@ -6,7 +6,6 @@ allocation (python_faults.h). Python runs with plain malloc, so that the sanitiz
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -39,30 +38,19 @@ NEEDS_NO_MEMORY = re.compile(
 )
 
 
-@cache
-def build() -> tuple[Path, str]:
-    folder, failure = cbuild.build(COMPILER, SANITIZERS, ["fault_native"], python=True)
-    package = folder / "tests" / "fault" / "package" / "bascule"
-    if not failure:
-        for source in (cbuild.ROOT / "python" / "bascule").glob("*.py"):
-            link = package / source.name
-            link.unlink(missing_ok=True)
-            link.symlink_to(source)
-    return package, failure
-
-
 @pytest.fixture(scope="module")
 def package() -> Path:
-    if reason := cbuild.missing(COMPILER, SANITIZERS):
-        pytest.skip(reason)
-    path, failure = build()
-    if failure:
-        pytest.fail(failure, pytrace=False)
-    return path
+    folder = cbuild.built(COMPILER, SANITIZERS, ["fault_native"], python=True)
+    package = folder / "tests" / "fault" / "package" / "bascule"
+    for source in (cbuild.ROOT / "python" / "bascule").glob("*.py"):
+        link = package / source.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(source)
+    return package
 
 
-def sanitized(*args: str) -> subprocess.CompletedProcess[str]:
-    """Python with the sanitizer's library, which has to be loaded first."""
+def sanitized(*args: str) -> tuple[int, str]:
+    """Python with the sanitizer's library, which has to be loaded first: its exit status and what it printed."""
     libraries = [
         subprocess.run(
             [COMPILER, f"-print-file-name={name}"], capture_output=True, text=True, check=True
@@ -70,23 +58,12 @@ def sanitized(*args: str) -> subprocess.CompletedProcess[str]:
         for name in ("libasan.so", "libstdc++.so")
     ]
     env = {
-        **os.environ,
-        **cbuild.SANITIZER_OPTIONS,
         "LD_PRELOAD": ":".join(libraries),
         # What Python itself keeps to its end is no leak of ours; blocks are counted instead.
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
     }
-    return subprocess.run(
-        [sys.executable, *args],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=100,
-        check=False,
-    )
+    return cbuild.run(sys.executable, *args, env=env)
 
 
 @cache
@@ -95,18 +72,16 @@ def findings(package: Path, scenario: str) -> tuple[int, tuple[str, ...]]:
     found: list[str] = []
     first = 1
     for _ in range(20):
-        done = sanitized(str(HERE / "native_twins.py"), str(package.parent), scenario, str(first))
-        found += re.findall(r"^wrong (.*)$", done.stdout, flags=re.MULTILINE)
-        end = re.search(r"^done (\d+)$", done.stdout, flags=re.MULTILINE)
-        if end and done.returncode == 0:
+        code, output = sanitized(str(HERE / "native_twins.py"), str(package.parent), scenario, str(first))
+        found += re.findall(r"^wrong (.*)$", output, flags=re.MULTILINE)
+        end = re.search(r"^done (\d+)$", output, flags=re.MULTILINE)
+        if end and code == 0:
             return int(end[1]), tuple(found)
-        tried = re.findall(r"^at (\d+)$", done.stdout, flags=re.MULTILINE)
-        report = re.search(
-            r"^.*(runtime error|ERROR: AddressSanitizer|Fatal Python error).*$", done.stdout, re.MULTILINE
-        )
+        tried = re.findall(r"^at (\d+)$", output, flags=re.MULTILINE)
+        report = re.search(r"^.*(runtime error|ERROR: AddressSanitizer|Fatal Python error).*$", output, re.MULTILINE)
         if not tried:
-            pytest.fail(f"{scenario} ended with {done.returncode}:\n{done.stdout[-6000:]}", pytrace=False)
-        found.append(f"{tried[-1]}: crashed: {report[0] if report else done.stdout[-3000:]}")
+            pytest.fail(f"{scenario} ended with {code}:\n{output[-6000:]}", pytrace=False)
+        found.append(f"{tried[-1]}: crashed: {report[0] if report else output[-3000:]}")
         first = int(tried[-1]) + 1
     return first, tuple(found)
 
@@ -120,8 +95,8 @@ def test_each_allocation_of_the_module_may_fail(package, scenario):
 
 
 def test_a_process_whose_first_use_failed_can_fork(package):
-    done = sanitized(str(HERE / "native_twins.py"), str(package.parent), "fork", "1")
-    assert (done.returncode, done.stdout) == (0, "the first use failed\nforked\n")
+    code, output = sanitized(str(HERE / "native_twins.py"), str(package.parent), "fork", "1")
+    assert (code, output) == (0, "the first use failed\nforked\n")
 
 
 def test_no_call_of_python_that_needs_memory_passes_the_twins_by(package):

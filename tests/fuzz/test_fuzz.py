@@ -49,23 +49,11 @@ def folder() -> Path:
     if reason := missing():
         pytest.skip(reason)
     names = [f"fuzz_{target}" for target in [*TARGETS, "planted"]]
-    path, failure = cbuild.build(COMPILER, SANITIZERS, names, "RelWithDebInfo")
-    if failure:
-        pytest.fail(failure, pytrace=False)
-    return path / "tests" / "fuzz"
+    return cbuild.built(COMPILER, SANITIZERS, names, "RelWithDebInfo") / "tests" / "fuzz"
 
 
 def run(executable: Path, *args: str | Path) -> tuple[int, str]:
-    done = subprocess.run(
-        [str(executable), *map(str, args)],
-        env={**os.environ, **cbuild.SANITIZER_OPTIONS},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return done.returncode, done.stdout
+    return cbuild.run(executable, *args, timeout=None)
 
 
 def fuzz(executable: Path, found: Path, seconds: int, *corpus: Path) -> str:

@@ -12,34 +12,21 @@ import pyarrow as pa
 import pytest
 
 import bascule
-
-
-class Yields:
-    """Yields what the test says: ``hostile:Yields``."""
-
-    schema = pa.schema([("a", pa.int64())])
-    items: Callable[[], Iterator[Any]]
-
-    def infer_schema(self, options):
-        return self.schema
-
-    def plan_partitions(self, options):
-        return [{}]
-
-    def read_partition(self, spec, options):
-        yield from type(self).items()
+from testsources import Yields
 
 
 class Reader:
-    """Reads ``Yields`` through DuckDB; after a failure the connection must still work."""
+    """Reads ``testsources.Yields``, as ``hostile:Yields``, through DuckDB; after a failure the connection must still work."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection):
         self.con = con
 
-    def rows(self, schema: pa.Schema, items: Callable[[], Any], full: bool = False) -> list[tuple[Any, ...]]:
-        Yields.schema, Yields.items = schema, staticmethod(items)
+    def rows(
+        self, schema: pa.Schema, items: Callable[[], Iterator[Any]], full: bool = False, sql: str = "FROM {}"
+    ) -> list[tuple[Any, ...]]:
+        Yields.schema, Yields.items = schema, items()
         setting = ", bascule_validation := 'full'" if full else ""
-        return self.con.execute(f"FROM python('hostile:Yields'{setting})").fetchall()
+        return self.con.execute(sql.format(f"python('hostile:Yields'{setting})")).fetchall()
 
     def fails(self, schema: pa.Schema, items: Callable[[], Any], full: bool = False) -> str:
         """The message that the user reads."""
@@ -52,7 +39,8 @@ class Reader:
 
 @pytest.fixture
 def read(monkeypatch) -> Iterator[Reader]:
-    module = SimpleNamespace(Yields=Yields)
-    monkeypatch.setitem(sys.modules, "hostile", module)
+    monkeypatch.setitem(sys.modules, "hostile", SimpleNamespace(Yields=Yields))
+    monkeypatch.setattr(Yields, "schema", Yields.schema)  # put back at the end
+    monkeypatch.setattr(Yields, "items", Yields.items)
     with bascule.connect(config={"threads": 2}) as con:
         yield Reader(con)

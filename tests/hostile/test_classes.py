@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -242,16 +243,8 @@ def test_a_class_that_forks_reads_as_usual(run):
             os._exit(9)
         yield batch(int(done.stdout), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
-    with pytest.warns() if sys.version_info >= (3, 12) else _nothing():
+    with pytest.warns() if sys.version_info >= (3, 12) else contextlib.nullcontext():
         assert run(read_partition=read) == [(7,), (7,), (9,), (9,)]
-
-
-class _nothing:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
 
 
 def test_a_class_may_read_its_partitions_under_a_lock(run):
