@@ -200,8 +200,8 @@ static bool mend_format(struct ArrowSchema *field)
 static bool mend(struct ArrowSchema *field, const struct ArrowSchema *parent, bool in_fixed)
 {
 	bool mended = false;
-	while ((field->dictionary && is_bad_dictionary(field, in_fixed)) ||
-	       (is_run_end(field) && is_bad_run_end(field, parent))) {
+	if ((field->dictionary && is_bad_dictionary(field, in_fixed)) ||
+	    (is_run_end(field) && is_bad_run_end(field, parent))) {
 		take_place(field, field->dictionary ? field->dictionary : field->children[1]);
 		mended = true;
 	}
@@ -215,5 +215,10 @@ static bool mend(struct ArrowSchema *field, const struct ArrowSchema *parent, bo
 
 bool types_mend(struct ArrowSchema *field)
 {
-	return mend(field, NULL, false);
+	/* What took another's place is seen at the next turn, by those around it too. */
+	bool mended = false;
+	while (mend(field, NULL, false)) {
+		mended = true;
+	}
+	return mended;
 }
