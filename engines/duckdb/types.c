@@ -136,28 +136,33 @@ static void take_place(struct ArrowSchema *field, struct ArrowSchema *values)
 
 /* ---- formats ---- */
 
-/* Each new format is no longer than the old one, so it is written in its place. */
-
-static bool mend_decimal(char *format)
+/* DuckDB's decimals have up to 38 digits, of which the scale takes some. */
+static bool mend_decimal(struct ArrowSchema *field)
 {
 	char *end;
-	long digits = strtol(format + 2, &end, 10);
+	long digits = strtol(field->format + 2, &end, 10);
 	long scale = strtol(end + 1, &end, 10);
 	bool wide = *end && strtol(end + 1, NULL, 10) == 256;
-	if (!wide && scale >= 0) {
+	if (!wide && scale >= 0 && scale <= digits) {
 		return false;
 	}
 	digits = scale < 0 ? digits - scale : digits;
 	scale = scale < 0 ? 0 : scale;
-	if (digits > DECIMAL_DIGITS_MAX) {
-		strcpy(format, "g");
-	} else {
-		sprintf(format, "d:%ld,%ld", digits, scale);
+	digits = scale > digits ? scale : digits;
+	/* A double where no decimal can do. The copy's strings are malloc'ed. */
+	char text[64] = "g";
+	if (digits <= DECIMAL_DIGITS_MAX) {
+		snprintf(text, sizeof(text), "d:%ld,%ld", digits, scale);
 	}
-	return true;
+	char *format = realloc((char *)(uintptr_t)field->format, strlen(text) + 1);
+	if (format) {
+		strcpy(format, text);
+		field->format = format;
+	}
+	return format;
 }
 
-/* Sparse, with the members' numbers for type codes. */
+/* Sparse, with the members' numbers for type codes: no longer than what was there. */
 static bool mend_union(char *format, int64_t n)
 {
 	bool bad = format[2] == 'd';
@@ -177,13 +182,13 @@ static bool mend_union(char *format, int64_t n)
 
 static bool mend_format(struct ArrowSchema *field)
 {
-	char *format = (char *)(uintptr_t)field->format; /* the copy's own */
+	char *format = (char *)(uintptr_t)field->format;
 	switch (format[0]) {
 	case 'e':
 		format[0] = 'f';
 		return true;
 	case 'd':
-		return mend_decimal(format);
+		return mend_decimal(field);
 	case 't':
 		if (strcmp(format, "tiD") == 0) {
 			format[2] = 'n';

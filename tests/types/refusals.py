@@ -56,9 +56,10 @@ def mended(field: pa.Field, *, in_fixed: bool = False, of_fixed: bool = False) -
 
 
 def decimal(kind: pa.DataType) -> pa.DataType:
-    if kind.bit_width < 256 and kind.scale >= 0:
+    if kind.bit_width < 256 and 0 <= kind.scale <= kind.precision:
         return kind
     precision, scale = kind.precision - min(kind.scale, 0), max(kind.scale, 0)
+    precision = max(precision, scale)
     return pa.decimal128(precision, scale) if precision <= 38 else pa.float64()
 
 
