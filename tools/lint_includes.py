@@ -17,7 +17,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "src/base": ("bascule.h", "base/"),
     "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "source/", "scan/", "nanoarrow/"),
-    "engines/duckdb": ("bascule.h", "api.h", "call.h", "nested.h", "scan.h", "types.h", "duckdb_"),
+    "engines/duckdb": ("bascule.h", "api.h", "call.h", "nested.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
     "python/bascule/_native": (
         "bascule.h",
         "duckdb_adapter.h",

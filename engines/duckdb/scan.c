@@ -24,6 +24,7 @@
 
 #include "call.h"
 #include "nested.h"
+#include "types.h"
 
 /* Without an estimate DuckDB takes a scan for one row and joins it the wrong way
  * round. */
@@ -32,7 +33,8 @@
 struct global {
 	struct bsc_plan *plan;
 	struct bsc_scan *scan;
-	bool nested; /* batches need nested_prepare */
+	struct ArrowSchema schema; /* of the plan, as the importer is told it */
+	bool nested;               /* batches need nested_prepare */
 	_Atomic bool failed;
 };
 
@@ -40,9 +42,11 @@ struct local {
 	struct global *global;
 	struct bsc_cursor *cursor;
 	duckdb_v2_arrow_importer_handle importer;
-	struct ArrowArray rest; /* rows that nested_prepare left for the next time */
-	bool importing;         /* a batch is in the importer */
-	idx_t batch_index;      /* of the last chunk: its partition */
+	struct nested_rest rest;
+	struct ArrowSchema own_schema; /* of a piece that needs one, with its importer */
+	duckdb_v2_arrow_importer_handle own_importer;
+	duckdb_v2_arrow_importer_handle importing; /* the one that has a batch, or NULL */
+	idx_t batch_index;                         /* of the last chunk: its partition */
 };
 
 /* ---- interrupt ---- */
@@ -87,11 +91,26 @@ static void keep_schema(struct ArrowSchema *schema)
 	schema->release = NULL; /* borrowed all through */
 }
 
-/* Why can't DuckDB import this schema? Tries each column alone, to name it. */
-static void fail_import(const struct bsc_source *source, duckdb_v2_context_handle context,
-                        duckdb_v2_error_info_handle *err)
+/* A schema as the importer is told it. */
+static bool copy_schema(const struct ArrowSchema *schema, struct ArrowSchema *out, duckdb_v2_error_info_handle *err)
 {
-	const struct ArrowSchema *schema = bsc_source_schema(source);
+	struct bsc_error error;
+	if (bsc_schema_copy(schema, out, &error) != BSC_OK) {
+		fail_with(err, &error);
+		return false;
+	}
+	if (!types_widen(out)) {
+		fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
+		out->release(out);
+		return false;
+	}
+	return true;
+}
+
+/* Why can't DuckDB import this schema? Tries each column alone, to name it. */
+static void fail_import(const struct bsc_source *source, const struct ArrowSchema *schema,
+                        duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+{
 	for (int64_t i = 0; i < schema->n_children; i++) {
 		struct ArrowSchema one = {
 		    .format = "+s", .n_children = 1, .children = &schema->children[i], .release = keep_schema};
@@ -125,10 +144,14 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 	duckdb_v2_arrow_importer_handle importer = NULL;
 	duckdb_v2_schema_handle schema = NULL;
 	idx_t n = 0;
-	struct ArrowSchema *arrow = (struct ArrowSchema *)bsc_source_schema(source);
-	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_create(context, arrow, CHUNK_ROWS, &importer, NULL);
+	struct ArrowSchema arrow;
+	if (!copy_schema(bsc_source_schema(source), &arrow, err)) {
+		return;
+	}
+	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_create(context, &arrow, CHUNK_ROWS, &importer, NULL);
 	if (code != DUCKDB_V2_ERROR_NONE) {
-		fail_import(source, context, err);
+		fail_import(source, &arrow, context, err);
+		arrow.release(&arrow);
 		return;
 	}
 	code = duckdb_v2_arrow_importer_get_schema(importer, &schema, err);
@@ -145,6 +168,7 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 	}
 	(void)duckdb_v2_schema_destroy(&schema);
 	(void)duckdb_v2_arrow_importer_destroy(&importer);
+	arrow.release(&arrow);
 }
 
 static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_function_bind_info_handle result,
@@ -178,6 +202,9 @@ static void global_destroy(void *data)
 	if (global) {
 		bsc_scan_close(global->scan);
 		bsc_plan_free(global->plan);
+		if (global->schema.release) {
+			global->schema.release(&global->schema);
+		}
 		free(global);
 	}
 }
@@ -234,7 +261,10 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 		fail_with(err, &error);
 		goto fail;
 	}
-	global->nested = nested_needs_prepare(bsc_plan_schema(global->plan));
+	if (!copy_schema(bsc_plan_schema(global->plan), &global->schema, err)) {
+		goto fail;
+	}
+	global->nested = nested_needs_prepare(&global->schema);
 	int64_t n_partitions = bsc_plan_partition_count(global->plan);
 	duckdb_v2_opaque data = {global, global_destroy, NULL};
 	if (duckdb_v2_table_function_init_global_set_max_threads(info, n_partitions > 1 ? (idx_t)n_partitions : 1, err) !=
@@ -249,13 +279,21 @@ fail:
 	global_destroy(global);
 }
 
+static void drop_own(struct local *local)
+{
+	(void)duckdb_v2_arrow_importer_destroy(&local->own_importer);
+	if (local->own_schema.release) {
+		local->own_schema.release(&local->own_schema);
+	}
+	local->own_schema = (struct ArrowSchema){0};
+}
+
 static void local_destroy(void *data)
 {
 	struct local *local = data;
+	drop_own(local);
 	(void)duckdb_v2_arrow_importer_destroy(&local->importer);
-	if (local->rest.release) {
-		local->rest.release(&local->rest);
-	}
+	nested_drop(&local->rest);
 	bsc_cursor_close(local->cursor);
 	free(local);
 }
@@ -282,9 +320,9 @@ static void init_local(duckdb_v2_table_function_init_local_info_handle info, duc
 	local->global = global;
 	/* The importer lives as long as the thread's part of the query, within the
 	 * context that it borrows. */
-	struct ArrowSchema *schema = (struct ArrowSchema *)bsc_plan_schema(global->plan);
 	duckdb_v2_opaque state = {local, local_destroy, NULL};
-	if (duckdb_v2_arrow_importer_create(context, schema, CHUNK_ROWS, &local->importer, err) != DUCKDB_V2_ERROR_NONE ||
+	if (duckdb_v2_arrow_importer_create(context, &global->schema, CHUNK_ROWS, &local->importer, err) !=
+	        DUCKDB_V2_ERROR_NONE ||
 	    duckdb_v2_table_function_init_local_set_local_state(info, &state, err) != DUCKDB_V2_ERROR_NONE) {
 		local_destroy(local);
 	}
@@ -292,39 +330,52 @@ static void init_local(duckdb_v2_table_function_init_local_info_handle info, duc
 
 /* ---- exec ---- */
 
-/* Pulls the next batch into the importer. False at the end, or with `err` set. */
-static bool next_batch(struct local *local, duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+/* Reads the next batch of the source; release == NULL: none. False with `err` set. */
+static bool read_batch(struct local *local, duckdb_v2_context_handle context, struct ArrowArray *batch,
+                       duckdb_v2_error_info_handle *err)
 {
 	const struct bsc_poll poll = {interrupted, context};
-	struct ArrowArray batch = local->rest;
 	struct bsc_error error;
-	local->rest = (struct ArrowArray){0};
-	if (!batch.release && bsc_cursor_next(local->cursor, &poll, &batch, &error) != BSC_OK) {
-		/* The query fails, so the other threads need not read on. That they were
-		 * cancelled is not what the user is to read: they just end. */
-		bool first = !atomic_exchange(&local->global->failed, true);
-		bsc_scan_cancel(local->global->scan);
-		if (first || error.status != BSC_CANCELLED) {
-			fail_with(err, &error);
-		}
+	if (bsc_cursor_next(local->cursor, &poll, batch, &error) == BSC_OK) {
+		return true;
+	}
+	/* The query fails, so the other threads need not read on. That they were
+	 * cancelled is not what the user is to read: they just end. */
+	bool first = !atomic_exchange(&local->global->failed, true);
+	bsc_scan_cancel(local->global->scan);
+	if (first || error.status != BSC_CANCELLED) {
+		fail_with(err, &error);
+	}
+	return false;
+}
+
+/* Brings the next batch, or the next piece of one, into an importer. False at the
+ * end, or with `err` set. */
+static bool next_batch(struct local *local, duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
+{
+	struct ArrowArray batch = {0};
+	bool waiting = local->rest.origin;
+	drop_own(local);
+	if (!waiting && (!read_batch(local, context, &batch, err) || !batch.release)) {
 		return false;
 	}
-	if (!batch.release) {
-		return false;
+	struct global *global = local->global;
+	bool good = !global->nested || nested_prepare(&global->schema, &batch, &local->rest, &local->own_schema, err);
+	bool own = local->own_schema.release;
+	if (good && own) {
+		good = duckdb_v2_arrow_importer_create(context, &local->own_schema, CHUNK_ROWS, &local->own_importer, err) ==
+		       DUCKDB_V2_ERROR_NONE;
 	}
-	if (local->global->nested && !nested_prepare(bsc_plan_schema(local->global->plan), &batch, &local->rest, err)) {
-		batch.release(&batch);
-		return false;
-	}
+	duckdb_v2_arrow_importer_handle importer = own ? local->own_importer : local->importer;
 	/* Flushed, so that no chunk joins rows of two batches: that would be a copy,
 	 * and of two partitions a wrong batch index. */
-	DUCKDB_V2_ERROR code = duckdb_v2_arrow_importer_append(local->importer, &batch, true, true, err);
+	good = good && duckdb_v2_arrow_importer_append(importer, &batch, true, true, err) == DUCKDB_V2_ERROR_NONE;
 	if (batch.release) {
 		batch.release(&batch);
 	}
-	local->importing = code == DUCKDB_V2_ERROR_NONE;
+	local->importing = good ? importer : NULL;
 	local->batch_index = (idx_t)bsc_cursor_partition(local->cursor);
-	return local->importing;
+	return good;
 }
 
 /* Lets the output's vectors reference those of `chunk`. */
@@ -367,10 +418,10 @@ static void exec(duckdb_v2_table_function_exec_info_handle info, duckdb_v2_conte
 		if (!local->importing && !next_batch(local, context, err)) {
 			return;
 		}
-		if (duckdb_v2_arrow_importer_next_chunk(local->importer, &chunk, err) != DUCKDB_V2_ERROR_NONE) {
+		if (duckdb_v2_arrow_importer_next_chunk(local->importing, &chunk, err) != DUCKDB_V2_ERROR_NONE) {
 			return;
 		}
-		local->importing = chunk != NULL;
+		local->importing = chunk ? local->importing : NULL;
 	}
 	hand_over(chunk, output, err);
 	(void)duckdb_v2_data_chunk_destroy(&chunk);

@@ -27,14 +27,28 @@ static bool is_duckdbs(const struct ArrowSchema *field, const char *type_name)
 
 /* ---- how the importer converts a leaf ---- */
 
+struct decimal {
+	long digits, scale;
+	int bits;
+};
+
+/* With room for its scale: Arrow allows DECIMAL(3, 5), 0.00042 say, DuckDB doesn't. */
+static struct decimal decimal_of(const char *format)
+{
+	struct decimal out = {.bits = 128};
+	char *end;
+	out.digits = strtol(format + 2, &end, 10);
+	out.scale = strtol(end + 1, &end, 10);
+	out.bits = *end ? (int)strtol(end + 1, NULL, 10) : 128;
+	out.digits = out.scale > out.digits ? out.scale : out.digits;
+	return out;
+}
+
 /* True where a decimal has the width of DuckDB's own. */
 static bool has_duckdbs_width(const char *format)
 {
-	char *end;
-	long digits = strtol(format + 2, &end, 10);
-	const char *bits = strchr(end + 1, ',');
-	int width = bits ? (int)strtol(bits + 1, NULL, 10) : 128;
-	return digits > 4 && width == (digits <= 9 ? 32 : digits <= 18 ? 64 : 128);
+	struct decimal d = decimal_of(format);
+	return d.digits > 4 && d.bits == (d.digits <= 9 ? 32 : d.digits <= 18 ? 64 : 128);
 }
 
 /* True where DuckDB takes the buffer as it is. */
@@ -136,30 +150,32 @@ static void take_place(struct ArrowSchema *field, struct ArrowSchema *values)
 
 /* ---- formats ---- */
 
+/* The strings of a copy are malloc'ed. */
+static bool set_format(struct ArrowSchema *copy, const char *text)
+{
+	char *format = realloc((char *)(uintptr_t)copy->format, strlen(text) + 1);
+	if (format) {
+		strcpy(format, text);
+		copy->format = format;
+	}
+	return format;
+}
+
 /* DuckDB's decimals have up to 38 digits, of which the scale takes some. */
 static bool mend_decimal(struct ArrowSchema *field)
 {
-	char *end;
-	long digits = strtol(field->format + 2, &end, 10);
-	long scale = strtol(end + 1, &end, 10);
-	bool wide = *end && strtol(end + 1, NULL, 10) == 256;
-	if (!wide && scale >= 0 && scale <= digits) {
+	struct decimal d = decimal_of(field->format);
+	if (d.bits < 256 && d.scale >= 0 && d.digits <= DECIMAL_DIGITS_MAX) {
 		return false;
 	}
-	digits = scale < 0 ? digits - scale : digits;
-	scale = scale < 0 ? 0 : scale;
-	digits = scale > digits ? scale : digits;
-	/* A double where no decimal can do. The copy's strings are malloc'ed. */
+	d.digits = d.scale < 0 ? d.digits - d.scale : d.digits;
+	d.scale = d.scale < 0 ? 0 : d.scale;
+	/* A double where no decimal can do. */
 	char text[64] = "g";
-	if (digits <= DECIMAL_DIGITS_MAX) {
-		snprintf(text, sizeof(text), "d:%ld,%ld", digits, scale);
+	if (d.digits <= DECIMAL_DIGITS_MAX) {
+		snprintf(text, sizeof(text), "d:%ld,%ld", d.digits, d.scale);
 	}
-	char *format = realloc((char *)(uintptr_t)field->format, strlen(text) + 1);
-	if (format) {
-		strcpy(format, text);
-		field->format = format;
-	}
-	return format;
+	return set_format(field, text);
 }
 
 /* Sparse, with the members' numbers for type codes: no longer than what was there. */
@@ -226,4 +242,29 @@ bool types_mend(struct ArrowSchema *field)
 		mended = true;
 	}
 	return mended;
+}
+
+bool types_widen(struct ArrowSchema *field)
+{
+	bool good = true;
+	if (field->format[0] == 'd') {
+		struct decimal d = decimal_of(field->format);
+		char text[64];
+		snprintf(text, sizeof(text), "d:%ld,%ld,%d", d.digits, d.scale, d.bits);
+		good = set_format(field, text);
+	}
+	for (int64_t i = 0; i < field->n_children && good; i++) {
+		good = types_widen(field->children[i]);
+	}
+	return good && (!field->dictionary || types_widen(field->dictionary));
+}
+
+void types_decode(struct ArrowSchema *field)
+{
+	while (field->dictionary || is_run_end(field)) {
+		take_place(field, field->dictionary ? field->dictionary : field->children[1]);
+	}
+	for (int64_t i = 0; i < field->n_children; i++) {
+		types_decode(field->children[i]);
+	}
 }

@@ -34,6 +34,13 @@ static inline bool is_fixed_size_list(const struct ArrowSchema *field)
  * there was something to do. */
 bool types_mend(struct ArrowSchema *field);
 
+/* Makes `field`, such a copy, a type of the same buffers and values that DuckDB takes:
+ * decimals get room for their scale. False: out of memory. */
+bool types_widen(struct ArrowSchema *field);
+
+/* Takes all encodings off `field`, such a copy: DuckDB's type stays the same. */
+void types_decode(struct ArrowSchema *field);
+
 /* Whether DuckDB fails on a chunk where lists of this item are all empty: it then
  * takes the array of an encoded item for one of the values. */
 bool types_must_not_be_empty(const struct ArrowSchema *item);

@@ -50,7 +50,7 @@ PLAIN: list[pa.DataType] = [
     *(pa.float16(), pa.float32(), pa.float64()),
     *(pa.string(), pa.large_string(), pa.string_view()),
     *(pa.binary(), pa.large_binary(), pa.binary_view()),
-    *(pa.binary(1), pa.binary(5), pa.binary(16)),
+    *(pa.binary(0), pa.binary(1), pa.binary(5), pa.binary(16)),
 ]
 DECIMALS: list[pa.DataType] = [
     *(pa.decimal32(1), pa.decimal32(4, 2), pa.decimal32(5), pa.decimal32(9, 9)),
@@ -59,6 +59,7 @@ DECIMALS: list[pa.DataType] = [
     *(pa.decimal128(38), pa.decimal128(38, 38)),
     *(pa.decimal256(4, 2), pa.decimal256(38, 10), pa.decimal256(39), pa.decimal256(76, 20)),
     *(pa.decimal32(5, -2), pa.decimal128(7, -3), pa.decimal128(3, 5)),
+    *(pa.decimal32(3, 5), pa.decimal64(9, 12)),
 ]
 UNITS = ("s", "ms", "us", "ns")
 ZONES = (None, "UTC", "Europe/Berlin", "America/St_Johns", "+05:30")
@@ -110,8 +111,8 @@ LAYERS: dict[str, Layer] = {
 }
 #: These drop the field that they stand around, and with it an unknown extension's name.
 TYPE_ONLY = ("dictionary", "run_end_encoded")
-#: What Arrow itself forbids: a null can't be a map's key.
-IMPOSSIBLE = {("map_key", "null")}
+#: What Arrow itself forbids, null keys, and what DuckDB does, two equal ones.
+IMPOSSIBLE = {("map_key", "null"), ("map_key", "fixed_size_binary[0]")}
 
 
 def wrapped(layers: tuple[str, ...], leaf: pa.DataType) -> pa.DataType:

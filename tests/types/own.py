@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from arrays import catalogue, variants
-from empties import EMPTIES
+from empties import CASES
 from reading import select, table
 from values import decode, in_microseconds
 
@@ -31,8 +31,8 @@ def everything() -> dict[str, pa.Field]:
 
 
 def tables(name: str) -> list[pa.Table]:
-    if name in EMPTIES:
-        return [pa.table({"v": EMPTIES[name]})]
+    if name in CASES:
+        return [pa.table({"v": CASES[name]})]
     field = everything()[name]
     given = variants(name, field, 75)
     return [table(pa.schema([field.with_name("v")]), given[v]) for v in PLAIN if v in given]

@@ -155,10 +155,3 @@ def test_another_extension_is_another_type():
         give(declared, [[pa.record_batch([column], schema=pa.schema([other]))]])
         with pytest.raises((OSError, pa.ArrowException), match=r"column 'v' is .*, but infer_schema said"):
             scan()
-
-
-@pytest.mark.xfail(strict=True, reason="nanoarrow, which checks the arrays, knows no binary of 0 bytes")
-def test_binary_of_no_bytes():
-    give(pa.schema([("v", pa.binary(0))]), [[pa.record_batch([pa.array([b"", None], pa.binary(0))], names=["v"])]])
-    ((batch,),) = scan()
-    assert batch.column(0).to_pylist() == [b"", None]
