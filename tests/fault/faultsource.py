@@ -52,3 +52,24 @@ class Source:
 
     def close(self) -> None:
         pass
+
+
+class Nested(Source):
+    """What the DuckDB adapter hands over as shadows: a slice with offsets, rows cut off, lists that are all empty."""
+
+    schema = pa.schema(
+        [
+            ("offset", pa.struct([("x", pa.struct([("y", pa.int64())]))])),
+            ("cut", pa.struct([("x", pa.dictionary(pa.int8(), pa.string()))])),
+            ("empty", pa.list_(pa.dictionary(pa.int32(), pa.string()))),
+            ("wide", pa.decimal128(3, 5)),
+        ]
+    )
+
+    def infer_schema(self, options: Any) -> pa.Schema:
+        return self.schema
+
+    def read_partition(self, partition_spec: dict[str, int], options: Any) -> Any:
+        row = {"offset": {"x": {"y": 1}}, "cut": {"x": "a"}, "empty": [], "wide": None}
+        full = {**row, "offset": None, "empty": ["a", None]}
+        yield pa.RecordBatch.from_pylist([full, row, row, full], schema=self.schema).slice(1)

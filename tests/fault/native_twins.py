@@ -78,6 +78,7 @@ def scenarios() -> dict[str, Callable[[], Any]]:
             "SELECT c.x, d FROM python('faultsource', 'Source', at := TIMESTAMPTZ '2026-01-01 00:00:00+00', "
             "options := MAP {'region': 'eu', 'n': '1'}, bascule_validation := 'full')"
         ).fetchall(),
+        "duckdb_nested": lambda: con.execute("FROM python('faultsource:Nested')").fetchall(),
         "duckdb_settings": lambda: con.execute(
             "SELECT a FROM python(options := {'python_module': 'faultsource', 'python_class': 'Source'}, "
             "bascule_schema_mode := 'evolve')"

@@ -26,6 +26,7 @@ SCENARIOS = [
     "stream_columns",
     "duckdb",
     "duckdb_columns",
+    "duckdb_nested",
     "duckdb_options",
     "duckdb_settings",
 ]
