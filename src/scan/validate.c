@@ -1,7 +1,7 @@
 /* What a class hands over is checked before an engine reads it: pointers,
  * lengths, buffer and null counts of each batch always; each offset, dictionary
  * index and all text with bascule_validation = 'full'. The checks of buffers
- * against types are nanoarrow's; here is what it takes for granted, and NULLs. */
+ * against types are nanoarrow's; here is what it takes for granted. */
 #include "scan/internal.h"
 
 #include <errno.h>
@@ -131,32 +131,6 @@ static int64_t count_nulls(const struct ArrowArray *array, int64_t from, int64_t
 		return 0;
 	}
 	return n - ArrowBitCountSet(array->buffers[0], array->offset + from, n);
-}
-
-/* The first non-nullable field of `field` that has a null in rows [from,
- * from + n), or NULL. Looks into structs as long as they have no nulls. */
-static const struct ArrowSchema *find_forbidden_null(const struct ArrowSchema *field, const struct ArrowArray *array,
-                                                     int64_t from, int64_t n)
-{
-	bool may = field->flags & ARROW_FLAG_NULLABLE;
-	bool is_struct = strcmp(field->format, "+s") == 0;
-	if (may && !is_struct) {
-		return NULL;
-	}
-	bool has_bitmap =
-	    field->format[0] != 'n' && strncmp(field->format, "+u", 2) != 0 && strcmp(field->format, "+r") != 0;
-	int64_t nulls = field->format[0] == 'n' ? n : has_bitmap ? count_nulls(array, from, n) : 0;
-	if (nulls) {
-		return may ? NULL : field;
-	}
-	for (int64_t i = 0; is_struct && i < field->n_children; i++) {
-		const struct ArrowSchema *found =
-		    find_forbidden_null(field->children[i], array->children[i], array->offset + from, n);
-		if (found) {
-			return found;
-		}
-	}
-	return NULL;
 }
 
 /* ---- every value ---- */
@@ -351,7 +325,7 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 			snprintf(message, sizeof(message), "' %s", what);
 			return malformed(place, name, err, message);
 		}
-		const struct ArrowSchema *field_with_null = find_forbidden_null(field, column, array->offset, array->length);
+		const struct ArrowSchema *field_with_null = bsc__find_forbidden_null(field, view, array->offset, array->length);
 		if (field_with_null) {
 			return bsc__fail(
 			    err, BSC_MISMATCH,

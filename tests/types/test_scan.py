@@ -10,7 +10,7 @@ import nanoarrow as na
 import pyarrow as pa
 import pytest
 
-from arrays import MANY, Builder, Registered, catalogue, extension, variants
+from arrays import MANY, Builder, catalogue, extension, variants
 from bascule._native import Source
 from reading import as_batch, give, scan
 from testsources import Yields
@@ -23,13 +23,6 @@ def importable(name: str) -> bool:
 
 
 CATALOGUE = {group: {n: f for n, f in fields.items() if importable(n)} for group, fields in catalogue().items()}
-
-
-@pytest.fixture(autouse=True)
-def _registered():
-    pa.register_extension_type(Registered())
-    yield
-    pa.unregister_extension_type("acme.registered")
 
 
 # ---- the arrays themselves ----
