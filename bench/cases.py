@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset  # DuckDB's scan of a Table imports it at its first query
 
 import bascule
-from bench import sources
+from bench import native, sources
 from bench.measure import (
     Case,
     Figure,
@@ -164,6 +164,40 @@ def small_batches(quick: bool) -> Case:
     n = 5 if quick else 15
     setup = f"{wide.describe()}, {n} pairs. What a batch costs more is the difference of the two times, by the batches"
     return Case("Batches of 2,048 rows", setup, _side_by_side(wide, n, compare))
+
+
+# ---- validation ----
+
+
+def validation(quick: bool) -> Case:
+    """The check of a batch of 64 Ki rows, of all that a thread spends on that batch in a query."""
+    wide, n = WideTable(65536, 5 if quick else 48), 5 if quick else 15
+    con = connect()
+    queries = {
+        "all nine columns": (WideTable.all_columns, "llllggggu"),
+        "sum of one column": (WideTable.one_column, "l"),
+    }
+    figures = []
+    for name, (query, columns) in queries.items():
+        sql, answer = query(wide)
+        whole, checked, counted = [], [], []
+        for turn in range(n + 1):
+            seconds = timed(con, sql.format(wide.source), answer, wide.n_batches)
+            plain, with_bits = native.validate_batch(columns, wide.rows)
+            if turn > 0:
+                whole.append(seconds * N_THREADS / wide.n_batches)
+                checked.append(plain)
+                counted.append(with_bits)
+        for what, seconds_each in (("", checked), (", each bit of a bitmap counted", counted)):
+            share = Spread.of(100 * a / b for a, b in zip(seconds_each, whole, strict=True))
+            micro = f"{Spread.of(seconds_each).median * 1e6:.2f} µs"
+            figures.append(Figure(f"{name}{what}: {micro}", "%", share, 1.0, scaled(whole, 1e6), None, "µs"))
+    setup = (
+        "The core's check of a batch of the first case, by a program in C that calls it again and again, in percent of "
+        f"the time that one of {N_THREADS} DuckDB threads has for a batch in that query, {n} pairs. The second line of "
+        "each is the worst that flat columns do: not nullable, with a bitmap, the null count unknown"
+    )
+    return Case("Validation of a batch", setup, figures)
 
 
 # ---- small things ----
@@ -363,6 +397,7 @@ def _rows(batches: int) -> str:
 CASES: dict[str, Callable[[bool], Case]] = {
     "large-batches": large_batches,
     "small-batches": small_batches,
+    "validation": validation,
     "partitions": partitions,
     "first-row": first_row,
     "columns": columns,

@@ -64,6 +64,9 @@ void bsc__validate_release(struct bsc__validate *validate);
 int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match *match, struct ArrowArray *array,
                         const struct bsc__place *place, struct bsc_error *err) BSC_MUST_CHECK;
 
+/* True if bits [from, from + n) are all ones. */
+bool bsc__all_valid(const uint8_t *bitmap, int64_t from, int64_t n);
+
 /* The first field at or below `field`, a column or what is nested in one, that is not
  * nullable and has a null in rows [from, from + n) of `view`, whose layout was checked;
  * else NULL. Costs a look at each nested field where no null count says otherwise. */

@@ -5,12 +5,34 @@
  * be wrong here, where only the layout was checked: what lies outside is left alone. */
 #include "scan/internal.h"
 
+#include <string.h>
+
 static const struct ArrowSchema *find_in(const struct ArrowSchema *field, const struct ArrowArrayView *view,
                                          int64_t from, int64_t n, const struct ArrowSchema *strict);
 
 static const struct ArrowSchema *strictest(const struct ArrowSchema *field, const struct ArrowSchema *strict)
 {
 	return strict || field->flags & ARROW_FLAG_NULLABLE ? strict : field;
+}
+
+bool bsc__all_valid(const uint8_t *bitmap, int64_t from, int64_t n)
+{
+	int64_t i = from, end = from + n;
+	while (i < end && i % 8 != 0 && ArrowBitGet(bitmap, i)) {
+		i++;
+	}
+	/* nanoarrow counts bits byte by byte: ten times as long. */
+	for (; i % 8 == 0 && i + 64 <= end; i += 64) {
+		uint64_t word;
+		memcpy(&word, bitmap + i / 8, sizeof(word));
+		if (word != UINT64_MAX) {
+			return false;
+		}
+	}
+	while (i < end && ArrowBitGet(bitmap, i)) {
+		i++;
+	}
+	return i == end;
 }
 
 static bool has_bitmap(const struct ArrowArrayView *view)
@@ -163,7 +185,7 @@ static const struct ArrowSchema *find_in(const struct ArrowSchema *field, const 
 		return strict;
 	}
 	bool nulls = has_bitmap(view) && view->null_count != 0 &&
-	             ArrowBitCountSet(view->buffer_views[0].data.as_uint8, view->offset + from, n) != n;
+	             !bsc__all_valid(view->buffer_views[0].data.as_uint8, view->offset + from, n);
 	if (nulls && strict) {
 		return strict;
 	}

@@ -124,15 +124,6 @@ static const char *check_shape(const struct ArrowArrayView *view, struct ArrowAr
 	return array->dictionary ? check_shape(view->dictionary, array->dictionary) : NULL;
 }
 
-/* Nulls among rows [from, from + n) of a column, from its bitmap. */
-static int64_t count_nulls(const struct ArrowArray *array, int64_t from, int64_t n)
-{
-	if (array->null_count == 0 || array->n_buffers == 0 || !array->buffers[0]) {
-		return 0;
-	}
-	return n - ArrowBitCountSet(array->buffers[0], array->offset + from, n);
-}
-
 /* ---- every value ---- */
 
 static bool check_list_views(const struct ArrowArrayView *view)
@@ -279,6 +270,11 @@ static const char *check_full(struct ArrowArrayView *view, char text[WHAT_CAP])
 
 /* ---- batches ---- */
 
+static bool has_null_row(const struct ArrowArray *root)
+{
+	return root->null_count != 0 && root->buffers[0] && !bsc__all_valid(root->buffers[0], root->offset, root->length);
+}
+
 static const char *check_root(const struct bsc__match *match, const struct ArrowArray *array)
 {
 	if (array->length < 0 || array->offset < 0 || array->length > ROWS_MAX || array->offset > ROWS_MAX) {
@@ -290,7 +286,7 @@ static const char *check_root(const struct bsc__match *match, const struct Arrow
 	if (array->n_buffers != 1 || !array->buffers || array->dictionary) {
 		return "the batch is not laid out as a struct";
 	}
-	if (array->null_count < -1 || array->null_count > 0 || count_nulls(array, 0, array->length) != 0) {
+	if (array->null_count < -1 || array->null_count > 0 || has_null_row(array)) {
 		return "the batch has null rows, which a table can't hold";
 	}
 	return NULL;

@@ -129,6 +129,26 @@ static void test_required_field_of_a_null_struct_may_be_null(void **state)
 	accepts(f, false);
 }
 
+static void test_one_zero_is_found_wherever_it_is(void **state)
+{
+	(void)state;
+	uint8_t bits[40];
+	for (int64_t from = 0; from < 70; from++) {
+		for (int64_t n = 0; n < 200; n += n < 20 ? 1 : 7) {
+			memset(bits, 0, sizeof(bits));
+			for (int64_t i = from; i < from + n; i++) {
+				ArrowBitSet(bits, i);
+			}
+			assert_true(bsc__all_valid(bits, from, n));
+			for (int64_t i = from; i < from + n; i++) {
+				ArrowBitClear(bits, i);
+				assert_false(bsc__all_valid(bits, from, n));
+				ArrowBitSet(bits, i);
+			}
+		}
+	}
+}
+
 /* ---- offsets and indices that lie: full finds them, here they are left alone ---- */
 
 static void test_list_offsets_out_of_range_are_left_alone(void **state)
@@ -188,6 +208,7 @@ int main(void)
 	    TEST(test_null_in_a_required_struct_field_is_a_mismatch),
 	    TEST(test_null_in_a_field_two_structs_down_is_found_by_all_offsets),
 	    TEST(test_required_field_of_a_null_struct_may_be_null),
+	    TEST(test_one_zero_is_found_wherever_it_is),
 	    TEST(test_list_offsets_out_of_range_are_left_alone),
 	    TEST(test_dictionary_indices_out_of_range_are_left_alone),
 	};
