@@ -11,6 +11,8 @@ static pthread_cond_t asked = PTHREAD_COND_INITIALIZER; /* a stay's poll has ans
 static struct gate_stay *inside;                        /* guarded by lock, as all in it but `stopped` */
 static _Atomic bool closed;                             /* set with lock held, read without */
 
+static _Atomic int n_with_gil; /* stays that took the GIL on entering; some may have let go of it */
+
 static pthread_key_t kept_key;
 static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
 
@@ -64,6 +66,11 @@ static void after_fork_in_child(void)
 		}
 	}
 	inside = mine;
+	int n = 0;
+	for (struct gate_stay *s = mine; s; s = s->next) {
+		n += s->counted;
+	}
+	atomic_store(&n_with_gil, n);
 	asked = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
 }
@@ -94,14 +101,34 @@ bool gate_enter_nogil(struct gate_stay *stay, const struct bsc_poll *poll)
 	return open;
 }
 
+/* Most stays take a microsecond or two. To sleep until the GIL is free and be woken
+ * takes ten times as long, in which the other thread comes back: two threads then
+ * meet again and again. */
+static void wait_briefly(void)
+{
+	enum { TURNS = 150 };
+	for (int i = 0; i < TURNS && atomic_load_explicit(&n_with_gil, memory_order_relaxed) > 0; i++) {
+#if defined(__x86_64__)
+		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		__asm__ volatile("yield");
+#endif
+	}
+}
+
 bool gate_enter(struct gate_stay *stay, const struct bsc_poll *poll)
 {
 	if (!gate_enter_nogil(stay, poll)) {
 		return false;
 	}
 	stay->first = PyGILState_GetThisThreadState() == NULL;
+	if (!PyGILState_Check()) {
+		wait_briefly();
+	}
 	stay->gil = PyGILState_Ensure();
 	stay->has_gil = true;
+	atomic_fetch_add_explicit(&n_with_gil, 1, memory_order_relaxed);
+	stay->counted = true;
 	if (stay->first) {
 		pthread_once(&kept_once, make_key);
 		stay->first = pthread_setspecific(kept_key, PyThreadState_Get()) == 0;
@@ -140,6 +167,9 @@ void gate_leave(struct gate_stay *stay)
 		PyEval_SaveThread();
 	} else if (stay->has_gil) {
 		PyGILState_Release(stay->gil);
+	}
+	if (stay->counted) {
+		atomic_fetch_sub_explicit(&n_with_gil, 1, memory_order_relaxed);
 	}
 }
 

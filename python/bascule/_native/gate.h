@@ -24,7 +24,8 @@ struct gate_stay {
 	unsigned long thread; /* PyThread_get_thread_ident, to interrupt it */
 	PyGILState_STATE gil;
 	bool has_gil;
-	bool first; /* of this thread: its thread state is kept for the next */
+	bool counted; /* among those that took the GIL on entering */
+	bool first;   /* of this thread: its thread state is kept for the next */
 	const struct bsc_poll *poll;
 	bool asking;          /* the poll is being asked */
 	bool due;             /* the interrupt is to be raised */
