@@ -12,6 +12,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 from bascule import _locate
@@ -23,44 +24,70 @@ _METHODS = ("infer_schema", "plan_partitions", "read_partition")
 _log = logging.getLogger("bascule")
 
 
-# Classes that an executor knows by their address, and how often: it holds no reference itself.
-_classes: dict[int, tuple[type, int]] = {}
-_classes_lock = threading.Lock()
+class Found:
+    """A class as it was found. Once its methods are replaced, as a notebook's ``%autoreload`` does, it is another:
+    what is open of the old one is not what the next query gets.
+    """
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.code = _code_of(cls)
+        self.count = 0
 
 
-def resolve(kind: int, module: str, name: str) -> type:
+# What executors know by its address, holding no reference themselves; and the newest of each class.
+_found: dict[int, Found] = {}
+_newest: dict[type, Found] = {}
+_found_lock = threading.Lock()
+
+
+def resolve(kind: int, module: str, name: str) -> Found:
     """The class that a locator names, kept until :func:`release`; ``kind`` is ``enum bsc_locator_kind``."""
     if kind == 0:
-        found = _locate.from_module(module, name)
+        cls = _locate.from_module(module, name)
     elif kind == 1:
-        found = _locate.from_file(module, name)
+        cls = _locate.from_file(module, name)
     else:
-        found = _locate.from_entry_point(name)
-    with _classes_lock:
-        _, count = _classes.get(id(found), (found, 0))
-        _classes[id(found)] = (found, count + 1)
+        cls = _locate.from_entry_point(name)
+    with _found_lock:
+        found = _newest.get(cls)
+        if found is None or found.code != _code_of(cls):
+            found = _newest[cls] = Found(cls)
+        found.count += 1
+        _found[id(found)] = found
     return found
 
 
-def release(cls: type) -> None:
+def release(found: Found) -> None:
     """Ends one :func:`resolve`."""
-    with _classes_lock:
-        found, count = _classes.pop(id(cls))
-        if count > 1:
-            _classes[id(cls)] = (found, count - 1)
+    with _found_lock:
+        found.count -= 1
+        if not found.count:
+            del _found[id(found)]
+            if _newest.get(found.cls) is found:
+                del _newest[found.cls]
 
 
 def shutdown() -> None:
     """Lets go of every class, at the interpreter's end."""
-    with _classes_lock:
-        _classes.clear()
+    with _found_lock:
+        _found.clear()
+        _newest.clear()
+
+
+def _code_of(cls: type) -> list[tuple[type, str, CodeType]]:
+    """The code of its methods. Other attributes don't count: classes count and cache in them."""
+    methods = [
+        (base, name, getattr(value, "__func__", value)) for base in cls.__mro__ for name, value in vars(base).items()
+    ]
+    return [(base, name, method.__code__) for base, name, method in methods if isinstance(method, FunctionType)]
 
 
 class Instance:
     """One instance of a user's class, with its options.
 
     Args:
-        cls: the class.
+        found: the class.
         label: ``pkg.mod:Class``, for messages.
         pairs: the options as given, names and values.
         evolve: convert batches to the declared schema where no value can change.
@@ -68,7 +95,7 @@ class Instance:
     """
 
     def __init__(
-        self, cls: type, label: str, pairs: list[tuple[str, str]], evolve: bool = False, full: bool = False
+        self, found: Found, label: str, pairs: list[tuple[str, str]], evolve: bool = False, full: bool = False
     ) -> None:
         self.label = label
         self.options = Options(pairs)
@@ -76,7 +103,7 @@ class Instance:
         self.object: Any = None
         self.step = ""  # what open() is doing, for messages
         self._plan_columns = self._read_columns = False
-        self._cls = cls
+        self._cls = found.cls
         self._evolve, self._full = evolve, full
         self._schema: Any = None  # as pyarrow's, for evolve
 

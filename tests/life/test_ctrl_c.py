@@ -12,14 +12,12 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
+from life.notebook import PROMPT_S, run_cell
 
-#: Far beyond what an interrupt may take, far below the minute that the source would.
-PROMPT_S = 15
+HERE = Path(__file__).parent
 
 CONNECT = f"""
     import sys
@@ -206,39 +204,6 @@ def test_the_signal_handler_is_python_s_again_after_a_scan():
 
 
 # ---- notebook ----
-
-
-@pytest.fixture
-def kernel() -> Iterator[Any]:
-    from jupyter_client.manager import start_new_kernel
-
-    manager, client = start_new_kernel(kernel_name="python3", extra_arguments=["--HistoryManager.enabled=False"])
-    try:
-        yield manager, client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-
-
-def run_cell(client: Any, code: str, when_ready: Any = None) -> tuple[str, dict[str, Any] | None]:
-    """What a cell prints, and its error."""
-    sent = client.execute(textwrap.dedent(code))
-    printed, error = "", None
-    while True:
-        message = client.get_iopub_msg(timeout=PROMPT_S)
-        if message["parent_header"].get("msg_id") != sent:
-            continue
-        kind, content = message["msg_type"], message["content"]
-        if kind == "stream":
-            printed += content["text"]
-            if when_ready and "READY" in printed:
-                time.sleep(0.2)
-                when_ready()
-                when_ready = None
-        elif kind == "error":
-            error = content
-        elif kind == "status" and content["execution_state"] == "idle":
-            return printed, error
 
 
 @pytest.mark.parametrize("place", PLACES)
