@@ -10,9 +10,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from bascule.contract import ArrowBatchDataSource
+from bascule.contract import ArrowBatchDataSource, Option
 from bascule.errors import BasculeError, ContractError, MismatchError, OptionError, SourceNotFoundError
-from bascule.options import Options
+from bascule.options import Options, declared
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,10 +23,12 @@ __all__ = [
     "BasculeError",
     "ContractError",
     "MismatchError",
+    "Option",
     "OptionError",
     "Options",
     "SourceNotFoundError",
     "connect",
+    "declared",
 ]
 
 

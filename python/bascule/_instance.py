@@ -17,8 +17,9 @@ from typing import Any
 
 from bascule import _locate
 from bascule._locate import a
+from bascule.contract import Option
 from bascule.errors import ContractError, describe, mask, printable
-from bascule.options import Options
+from bascule.options import Options, declared
 
 _METHODS = ("infer_schema", "plan_partitions", "read_partition")
 _log = logging.getLogger("bascule")
@@ -75,6 +76,11 @@ def shutdown() -> None:
         _newest.clear()
 
 
+def warn(text: str) -> None:
+    """Logs what the core or an adapter in C has to say (``bsc_log_warning``)."""
+    _log.warning("%s", text)
+
+
 def _code_of(cls: type) -> list[tuple[type, str, CodeType]]:
     """The code of its methods. Other attributes don't count: classes count and cache in them."""
     methods = [
@@ -110,7 +116,7 @@ class Instance:
     def open(self) -> object:
         """Makes the instance and asks for its schema, once. Returns what exports it."""
         self.options = self.options.resolve()
-        self.secrets = sorted({*self.secrets, *self.options.secrets()}, key=len, reverse=True)
+        self._keep_secrets()
         missing = [m for m in _METHODS if not callable(getattr(self._cls, m, None))]
         if missing:
             raise ContractError(
@@ -123,6 +129,12 @@ class Instance:
                 f"can't be made, its __init__ needs {needed}: a source is made without arguments and gets its options in "
                 "its methods"
             )
+        if declarations := getattr(self._cls, "OPTIONS", ()):
+            if not all(isinstance(option, Option) for option in declarations):
+                raise ContractError("has OPTIONS that are no tuple of bascule.Option")
+            self.options.mark_secrets(declarations)
+            self._keep_secrets()
+            self.options = declared(self.options, declarations)
         self._plan_columns = _takes_columns(self._cls.plan_partitions)  # type: ignore[attr-defined]
         self._read_columns = _takes_columns(self._cls.read_partition)  # type: ignore[attr-defined]
         self.step = "__init__"
@@ -136,6 +148,9 @@ class Instance:
 
             self._schema = pa.schema(schema)
         return schema
+
+    def _keep_secrets(self) -> None:
+        self.secrets = sorted({*self.secrets, *self.options.secrets()}, key=len, reverse=True)
 
     def plan(self, columns: tuple[str, ...] | None) -> list[dict[str, Any]]:
         """The partition specs for a query that reads ``columns`` (None: all)."""

@@ -7,13 +7,76 @@ A class with these three methods is a table in every engine; subclassing
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ArrowBatchDataSource"]
+__all__ = ["ArrowBatchDataSource", "Option"]
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_TYPE_NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a source, as its ``OPTIONS`` declare it.
+
+    Args:
+        name: as the docs spell it; look-up ignores case.
+        type: ``str``, ``int``, ``float``, ``bool``, or a function that makes the value of the text and
+            raises ValueError for what it refuses; its docstring says in words what it takes.
+        default: the value where none is given; None for none.
+        required: an error where none is given.
+        choices: the only texts that are taken, whatever their case.
+        secret: mask the value in every text that Bascule writes. Values of names that look secret are
+            masked anyway.
+        doc: one line for ``bascule sources``.
+        minimum: the least that a number may be.
+
+    Example:
+        >>> pages = Option("pages", int, default=1, minimum=1, doc="how many pages to read")
+        >>> pages.parse("12")
+        12
+    """
+
+    name: str
+    type: Callable[[str], Any] = str
+    default: Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    doc: str = ""
+    minimum: float | None = None
+
+    def parse(self, text: str) -> Any:
+        """The value of ``text``. Raises ValueError with what was expected instead."""
+        if self.choices:
+            chosen = {choice.casefold(): choice for choice in self.choices}.get(text.casefold())
+            if chosen is None:
+                raise ValueError(self.expected)
+            text = chosen
+        try:
+            value = _BOOLEANS[text.strip().casefold()] if self.type is bool else self.type(text)
+        except KeyError:
+            raise ValueError(self.expected) from None
+        except ValueError as e:
+            raise ValueError(self.expected if self.type in _TYPE_NAMES else str(e)) from None
+        if self.minimum is not None and not value >= self.minimum:
+            raise ValueError(self.expected)
+        return value
+
+    @property
+    def expected(self) -> str:
+        """What the option takes, in words: ``an integer of at least 1``."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        described = (self.type.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        words = _TYPE_NAMES.get(self.type) or described or self.type.__name__  # type: ignore[call-overload]
+        article = "an " if words == "integer" else "a " if words == "number" else ""
+        return f"{article}{words}" + (f" of at least {self.minimum:g}" if self.minimum is not None else "")
 
 
 class ArrowBatchDataSource(ABC):
@@ -31,6 +94,9 @@ class ArrowBatchDataSource(ABC):
       for all. A hint: any superset within the schema may be returned.
     - ``close()``: called once per instance, after its last read, however the
       scan ended.
+    - ``OPTIONS``, a tuple of :class:`Option`: the options are checked before
+      anything runs, defaults filled in, and the typed values handed over as
+      ``options.typed``.
 
     Example:
         >>> import pyarrow as pa

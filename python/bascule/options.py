@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
+from bascule.contract import Option
 from bascule.errors import OptionError, mask
 
-__all__ = ["Options", "is_secret_name"]
+__all__ = ["Options", "declared", "is_secret_name"]
 
 _SECRET_WORDS = (
     r"passw|pwd|passphrase|token|secret|credential|signature|authorization|cookie|^(?:auth|sig|sas)$|private[_.\-]?key"
@@ -53,8 +55,13 @@ class Options(dict[str, str]):
         ('2024-01-01', True, ['startDate'])
     """
 
+    typed: dict[str, Any]
+    """The values of declared options, by their declared names; see :func:`declared`."""
+
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
+        self.typed = {}
+        self._declared_secrets: frozenset[str] = frozenset()
         self._spelling: dict[str, str] = {}
         for name, value in items.items() if isinstance(items, Mapping) else items:
             folded = name.casefold()
@@ -72,10 +79,14 @@ class Options(dict[str, str]):
         """
         return Options((name, _resolve(name, value)) for name, value in self.items())
 
+    def mark_secrets(self, declarations: Iterable[Option]) -> None:
+        """Masks what is declared secret, too."""
+        self._declared_secrets = frozenset(option.name.casefold() for option in declarations if option.secret)
+
     def secrets(self) -> list[str]:
         """The texts to mask, longest first: values of secret-looking names, as options or within a value
         (``password=…``, ``?token=…``), and user info in URLs."""
-        found = {value for name, value in self.items() if is_secret_name(name)}
+        found = {value for name, value in self.items() if self._is_secret(name)}
         return _longest_first(found.union(*map(_secrets_in, self.values())))
 
     def __setitem__(self, name: str, value: str) -> None:
@@ -133,23 +144,89 @@ class Options(dict[str, str]):
         self._spelling.clear()
 
     def copy(self) -> Options:
-        return Options(self)
+        copy = Options(self)
+        copy.typed = dict(self.typed)
+        copy._declared_secrets = self._declared_secrets
+        return copy
 
     def __iter__(self) -> Iterator[str]:
         return super().__iter__()
 
-    def __reduce__(self) -> tuple[type[Options], tuple[list[tuple[str, str]]]]:
-        return Options, (list(self.items()),)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (list(self.items()), self.typed, self._declared_secrets)
 
     def __repr__(self) -> str:
         shown = {
-            name: "***" if is_secret_name(name) else mask(value, _longest_first(_secrets_in(value)))
+            name: "***" if self._is_secret(name) else mask(value, _longest_first(_secrets_in(value)))
             for name, value in self.items()
         }
         return f"Options({shown!r})"
 
     def _key(self, name: str) -> str:
         return self._spelling.get(name.casefold(), name)
+
+    def _is_secret(self, name: str) -> bool:
+        return name.casefold() in self._declared_secrets or is_secret_name(name)
+
+
+def _unpickled(items: list[tuple[str, str]], typed: dict[str, Any], secrets: frozenset[str]) -> Options:
+    options = Options(items)
+    options.typed, options._declared_secrets = typed, secrets
+    return options
+
+
+def declared(options: Mapping[str, str], declarations: Sequence[Option]) -> Options:
+    """The options as a class's ``OPTIONS`` declare them: checked, with defaults, and typed.
+
+    The bridge calls this before anything of the class runs. A class that is also used without the
+    bridge calls it itself: options that were declared already are handed back as they are.
+
+    Args:
+        options: what the user gave; ``@env:`` and ``@file:`` values are resolved.
+        declarations: the class's ``OPTIONS``.
+
+    Returns:
+        The strings, in the declared spelling, and in ``typed`` each declared option's value, None
+        where it was not given and has no default.
+
+    Raises:
+        OptionError: an unknown name, a missing or a wrong value.
+
+    Example:
+        >>> o = declared({"PAGES": "3"}, (Option("pages", int), Option("order", choices=("up", "down"), default="up")))
+        >>> o.typed
+        {'pages': 3, 'order': 'up'}
+        >>> dict(o)
+        {'pages': '3', 'order': 'up'}
+    """
+    if isinstance(options, Options) and options.typed.keys() == {option.name for option in declarations}:
+        return options
+    given = (options if isinstance(options, Options) else Options(options)).resolve()
+    known = {option.name.casefold(): option for option in declarations}
+    found = Options()
+    found.mark_secrets(declarations)
+    for name, value in given.items():
+        option = known.get(name.casefold())
+        if option is None:
+            near = difflib.get_close_matches(name.casefold(), known, n=1)
+            hint = f"did you mean '{known[near[0]].name}'? " if near else ""
+            raise OptionError(f"unknown option '{name}': {hint}it knows {', '.join(o.name for o in declarations)}")
+        found[option.name] = value
+    for option in declarations:
+        text = found.get(option.name)
+        if text is not None:
+            try:
+                found.typed[option.name] = option.parse(text)
+            except ValueError as e:
+                shown = "***" if found._is_secret(option.name) else text
+                raise OptionError(f"option '{option.name}' is '{shown}', expected {e}") from None
+        elif option.required:
+            raise OptionError(f"option '{option.name}' is missing" + (f": {option.doc}" if option.doc else ""))
+        else:
+            found.typed[option.name] = option.default
+            if option.default is not None:
+                found[option.name] = str(option.default).lower() if option.type is bool else str(option.default)
+    return found
 
 
 def _longest_first(texts: Iterable[str]) -> list[str]:
