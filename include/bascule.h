@@ -121,6 +121,13 @@ struct bsc_str {
 	size_t len;
 };
 
+/* ---- messages that are no error of a call ----------------------------- */
+
+/* Where they go: a host's log. NULL: to stderr, as before the first call. The
+ * sink is called on any thread, with no lock held; text is UTF-8, borrowed. */
+void bsc_log_set_sink(void (*sink)(const char *text));
+void bsc_log_warning(const char *text);
+
 /* ---- options ---------------------------------------------------------- */
 
 /* The options of one source, in the order given: what the user wrote, and the

@@ -5,10 +5,10 @@
  *   python('dir/orders.py:Orders'), python('short-name')
  *   python(python_module := 'pkg.mod', python_class := 'Class')
  *   python('pkg.mod:Class', options := MAP {'region': 'eu'})
+ *   jdbc(url := '...', dbtable := 'users')   deprecated: python('jdbc', ...)
  */
 #include "call.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -371,7 +371,30 @@ static uint64_t connection_id(const struct call *call)
 	return id;
 }
 
-struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_v2_function_bind_info_handle info,
+/* The name that the arguments give, or the function's own. */
+static bool name_of_call(struct call *call, const struct call_function *function, idx_t n_positional, char **name,
+                         size_t *name_len)
+{
+	if (!function->source) {
+		return take_name(call, n_positional, name, name_len);
+	}
+	char message[256];
+	*name = NULL;
+	if (n_positional > 0) {
+		snprintf(message, sizeof(message), "%s() takes options by name: %s(url := '...', dbtable := '...')",
+		         function->name, function->name);
+		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID, message);
+		return false;
+	}
+	*name_len = strlen(function->source);
+	*name = strdup(function->source);
+	if (!*name) {
+		fail_text(call->err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
+	}
+	return *name != NULL;
+}
+
+struct bsc_source *call_open_source(struct call_function *function, duckdb_v2_function_bind_info_handle info,
                                     duckdb_v2_context_handle context, const struct bsc_poll *poll,
                                     duckdb_v2_error_info_handle *err)
 {
@@ -390,9 +413,14 @@ struct bsc_source *call_open_source(const struct bsc_executor *executor, duckdb_
 		fail_with(err, &error);
 		return NULL;
 	}
-	if (take_name(&call, variadic, &name, &name_len) && take_options(&call, variadic, kwargs) && take_settings(&call)) {
+	if (function->warning && !atomic_exchange(&function->warned, true)) {
+		bsc_log_warning(function->warning);
+	}
+	if (name_of_call(&call, function, variadic, &name, &name_len) && take_options(&call, variadic, kwargs) &&
+	    take_settings(&call)) {
 		struct bsc_str text = {name, name_len};
-		if (bsc_source_open(executor, text, call.options, connection_id(&call), poll, &source, &error) == BSC_OK) {
+		if (bsc_source_open(function->executor, text, call.options, connection_id(&call), poll, &source, &error) ==
+		    BSC_OK) {
 			call.options = NULL;
 		} else {
 			fail_with(err, &error);

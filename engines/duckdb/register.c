@@ -4,10 +4,17 @@
 
 #include <stdio.h>
 
+#include "call.h"
 #include "scan.h"
 
-/* Opens the sources of all databases; set before DuckDB can call. */
-static const struct bsc_executor *executor;
+/* Their executor is set before DuckDB can call. */
+static struct call_function python_function = {.name = "python"};
+static struct call_function jdbc_function = {
+    .name = "jdbc",
+    .source = "jdbc",
+    .warning = "the table function jdbc(...) is deprecated, write python('jdbc', ...) instead: the same options, the "
+               "same rows",
+};
 
 /* ---- FROM 'pkg.mod:Class' ---- */
 
@@ -38,19 +45,17 @@ static void replacement(duckdb_v2_replacement_scan_info_handle info, duckdb_v2_c
 /* ---- the table function, the settings ---- */
 
 static DUCKDB_V2_ERROR register_function(const struct duckdb_v2_extension_input *input,
-                                         duckdb_v2_factory_handle factory)
+                                         duckdb_v2_factory_handle factory, struct call_function *called,
+                                         const char *says, const char *shows)
 {
 	duckdb_v2_error_info_handle *err = input->err;
 	duckdb_v2_table_function_handle function = NULL;
 	duckdb_v2_function_signature_handle signature;
 	duckdb_v2_function_docs_handle docs;
 	duckdb_v2_logical_type_handle any = NULL;
-	duckdb_v2_opaque user_data = {(void *)executor, NULL, NULL};
-	duckdb_v2_identifier_t name = str_of("python"), args = str_of("source"), kwargs = str_of("options");
-	duckdb_v2_str description =
-	    str_of("Reads a Python class as a table. The positional arguments name the class, the named "
-		       "ones are its options. They choose code to import and run.");
-	duckdb_v2_str title = str_of(""), example = str_of("FROM python('acme.sources:Orders', region := 'eu')");
+	duckdb_v2_opaque user_data = {called, NULL, NULL};
+	duckdb_v2_identifier_t name = str_of(called->name), args = str_of("source"), kwargs = str_of("options");
+	duckdb_v2_str description = str_of(says), title = str_of(""), example = str_of(shows);
 	DUCKDB_V2_ERROR code;
 	TRY(duckdb_v2_factory_create_type_from_id(factory, DUCKDB_V2_LOGICAL_TYPE_ID_ANY, NULL, NULL, 0, &any, err));
 	TRY(duckdb_v2_table_function_create(factory, &function, err));
@@ -117,7 +122,14 @@ out:
 static DUCKDB_V2_ERROR register_all(const struct duckdb_v2_extension_input *input, duckdb_v2_factory_handle factory)
 {
 	DUCKDB_V2_ERROR code;
-	TRY(register_function(input, factory));
+	TRY(register_function(
+	    input, factory, &python_function,
+	    "Reads a Python class as a table. The positional arguments name the class, the named ones are "
+	    "its options. They choose code to import and run.",
+	    "FROM python('acme.sources:Orders', region := 'eu')"));
+	TRY(register_function(input, factory, &jdbc_function,
+	                      "Deprecated: python('jdbc', ...), which reads a database's table or query.",
+	                      "FROM jdbc(url := 'postgresql://localhost/shop', dbtable := 'orders')"));
 	TRY(register_replacement(input, factory));
 	for (const char *const *name = bsc_setting_names(); *name; name++) {
 		if (strncmp(*name, "bascule_", 8) == 0) {
@@ -163,7 +175,7 @@ int duckdb_adapter_register(const char *library_path, const struct bsc_executor 
 	if (rc != BSC_OK) {
 		return rc;
 	}
-	executor = opener;
+	python_function.executor = jdbc_function.executor = opener;
 	if (register_extension(describe) != 0) {
 		err->status = BSC_INVALID;
 		snprintf(err->message, sizeof(err->message), "DuckDB refused to register the extension 'bascule' (%s)",

@@ -174,12 +174,12 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_function_bind_info_handle result,
                  duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
-	void *executor = NULL;
-	if (duckdb_v2_function_bind_get_user_data(info, &executor, err) != DUCKDB_V2_ERROR_NONE) {
+	void *function = NULL;
+	if (duckdb_v2_function_bind_get_user_data(info, &function, err) != DUCKDB_V2_ERROR_NONE) {
 		return;
 	}
 	const struct bsc_poll poll = {interrupted, context};
-	struct bsc_source *source = call_open_source(executor, info, context, &poll, err);
+	struct bsc_source *source = call_open_source(function, info, context, &poll, err);
 	if (!source) {
 		return;
 	}

@@ -52,6 +52,13 @@ class Partition:
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
+def parse_locator(text: str) -> tuple[int, str, str]:
+    """What ``text`` names: kind (0 module, 1 file, 2 short name), module or path, class or short name.
+
+    Raises:
+        OptionError: it is none of the forms.
+    """
+
 def register_duckdb(library_path: str) -> None:
     """Registers the adapter with the DuckDB in ``library_path``, for databases opened from now on."""
 

@@ -16,6 +16,7 @@ static struct {
 	PyObject *resolve;       /* bascule._instance.resolve */
 	PyObject *release;       /* bascule._instance.release */
 	PyObject *shutdown;      /* bascule._instance.shutdown */
+	PyObject *warn;          /* bascule._instance.warn */
 	PyObject *instance_type; /* bascule._instance.Instance */
 	PyObject *not_arrow;     /* bascule._instance.not_arrow */
 	PyObject *describe;      /* bascule.errors.describe */
@@ -678,6 +679,18 @@ static void read_close(void *ptr)
 	free(reader);
 }
 
+/* ---- the log ---- */
+
+/* bsc_log_warning, to Python's logging. Behind the closed gate nobody reads it. */
+static void log_warning(const char *text)
+{
+	struct closing closing;
+	if (enter_to_close(&closing)) {
+		call_quietly(PyObject_CallFunction(py.warn, "s", text));
+		leave_closed(&closing);
+	}
+}
+
 /* ---- the executor ---- */
 
 static int import(const char *module, const char *name, PyObject **out)
@@ -721,6 +734,7 @@ const struct bsc_executor *inprocess_executor(void)
 	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
 	    import("bascule._instance", "release", &py.release) < 0 ||
 	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
+	    import("bascule._instance", "warn", &py.warn) < 0 ||
 	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||
 	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 ||
 	    import("bascule._instance", "trimming", &py.trimming) < 0 ||
@@ -733,6 +747,7 @@ const struct bsc_executor *inprocess_executor(void)
 	    intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {
 		return NULL;
 	}
+	bsc_log_set_sink(log_warning);
 	return &executor;
 }
 

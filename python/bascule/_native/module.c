@@ -547,7 +547,24 @@ static PyObject *py_close_gate(PyObject *Py_UNUSED(module), PyObject *args)
 	return PyLong_FromLong(left);
 }
 
-static PyMethodDef module_methods[] = {{"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
+static PyObject *py_parse_locator(PyObject *module, PyObject *arg)
+{
+	struct bsc_locator locator;
+	struct bsc_error err;
+	Py_ssize_t len;
+	const char *text = PyUnicode_AsUTF8AndSize(arg, &len);
+	if (!text) {
+		return NULL;
+	}
+	if (bsc_locator_parse((struct bsc_str){text, (size_t)len}, &locator, &err) != BSC_OK) {
+		return raise(PyModule_GetState(module), &err);
+	}
+	return Py_BuildValue("is#s#", (int)locator.kind, locator.module.ptr ? locator.module.ptr : "",
+	                     (Py_ssize_t)locator.module.len, locator.name.ptr, (Py_ssize_t)locator.name.len);
+}
+
+static PyMethodDef module_methods[] = {{"parse_locator", py_parse_locator, METH_O, NULL},
+                                       {"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
                                        {"close_gate", py_close_gate, METH_VARARGS, NULL},
                                        {0}};
 
