@@ -236,7 +236,8 @@ struct bsc_executor {
 
 	/* Finds the class. The same class gives the same pointer as long as one
 	 * reference lives: with the options it is the identity of a source. */
-	int (*resolve)(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err);
+	int (*resolve)(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
+	               struct bsc_error *err);
 	void (*class_release)(void *state, void *cls);
 
 	/* One instance, and its schema. class, opening: borrowed. schema: out. */
@@ -249,6 +250,7 @@ struct bsc_executor {
 	            int64_t *n_partitions_out, struct bsc_error *err);
 	void (*plan_free)(void *plan);
 
+	/* Does not wait: what takes time is read_next's. */
 	int (*read_open)(void *plan, int64_t partition, void **reader_out, struct bsc_error *err);
 	/* array: out; release == NULL: nothing this time, and if *ended no more at
 	 * all. schema: out, or release == NULL where it is that of the batch before.

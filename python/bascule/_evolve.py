@@ -300,8 +300,9 @@ def _map(got: pa.MapType, want: pa.MapType) -> _Convert:
 
     def convert(array: pa.Array) -> pa.Array:
         start, offsets = _own_offsets(array)
-        n = offsets[-1].as_py()
-        key_array, item_array = array.keys.slice(start, n), array.items.slice(start, n)
+        # array.keys and array.items leave out the offset that the entries themselves may have.
+        entries = array.values.slice(start, offsets[-1].as_py())
+        key_array, item_array = entries.field(0), entries.field(1)
         return pa.MapArray.from_arrays(
             offsets,
             key_array if keys is None else keys(key_array),

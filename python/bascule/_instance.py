@@ -12,7 +12,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 from bascule import _locate
@@ -30,16 +30,18 @@ class Found:
     what is open of the old one is not what the next query gets.
     """
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: type, marks: list[object]) -> None:
         self.cls = cls
-        self.code = _code_of(cls)
+        self.marks = marks
         self.count = 0
 
 
-# What executors know by its address, holding no reference themselves; and the newest of each class.
+# What executors know by its address, holding no reference themselves; and the newest of each class, by the
+# class's address, which its Found keeps.
 _found: dict[int, Found] = {}
-_newest: dict[type, Found] = {}
-_found_lock = threading.Lock()
+_newest: dict[int, Found] = {}
+# A collection of garbage may close a source, and so release its class, anywhere in these functions.
+_found_lock = threading.RLock()
 
 
 def resolve(kind: int, module: str, name: str) -> Found:
@@ -50,10 +52,12 @@ def resolve(kind: int, module: str, name: str) -> Found:
         cls = _locate.from_file(module, name)
     else:
         cls = _locate.from_entry_point(name)
+    marks = _marks_of(cls)
+    new = Found(cls, marks)
     with _found_lock:
-        found = _newest.get(cls)
-        if found is None or found.code != _code_of(cls):
-            found = _newest[cls] = Found(cls)
+        found = _newest.get(id(cls))
+        if found is None or not _same(found.marks, marks):
+            found = _newest[id(cls)] = new
         found.count += 1
         _found[id(found)] = found
     return found
@@ -65,8 +69,8 @@ def release(found: Found) -> None:
         found.count -= 1
         if not found.count:
             del _found[id(found)]
-            if _newest.get(found.cls) is found:
-                del _newest[found.cls]
+            if _newest.get(id(found.cls)) is found:
+                del _newest[id(found.cls)]
 
 
 def shutdown() -> None:
@@ -76,17 +80,35 @@ def shutdown() -> None:
         _newest.clear()
 
 
+def _marks_of(cls: type) -> list[object]:
+    """What a reload in place replaces: the code of the class's methods and of the functions that they name, the
+    schemas that are attributes of the class or globals of its methods. Other attributes don't count: classes
+    count and cache in them.
+    """
+    marks: list[object] = []
+    for base in cls.__mro__[:-1]:
+        for value in list(vars(base).values()):
+            method = getattr(value, "__func__", value)
+            if isinstance(method, FunctionType):
+                named = [method.__globals__.get(name) for name in method.__code__.co_names]
+                marks += [method.__code__, *(x.__code__ for x in named if isinstance(x, FunctionType))]
+                marks += [x for x in named if _is_schema(x)]
+            elif _is_schema(value):
+                marks.append(value)
+    return marks
+
+
+def _is_schema(value: object) -> bool:
+    return not isinstance(value, type) and hasattr(type(value), "__arrow_c_schema__")
+
+
+def _same(old: list[object], new: list[object]) -> bool:
+    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
+
+
 def warn(text: str) -> None:
     """Logs what the core or an adapter in C has to say (``bsc_log_warning``)."""
     _log.warning("%s", text)
-
-
-def _code_of(cls: type) -> list[tuple[type, str, CodeType]]:
-    """The code of its methods. Other attributes don't count: classes count and cache in them."""
-    methods = [
-        (base, name, getattr(value, "__func__", value)) for base in cls.__mro__ for name, value in vars(base).items()
-    ]
-    return [(base, name, method.__code__) for base, name, method in methods if isinstance(method, FunctionType)]
 
 
 class Instance:

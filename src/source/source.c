@@ -179,7 +179,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 		rc = bsc__fail_nomem(err, "opening a source");
 	}
 	if (rc == BSC_OK) {
-		rc = executor->resolve(executor->state, &locator, &source->cls, err);
+		rc = executor->resolve(executor->state, &locator, poll, &source->cls, err);
 	}
 	if (rc != BSC_OK) {
 		goto out;

@@ -264,6 +264,21 @@ WIDENED: dict[str, tuple[pa.Array, pa.DataType, list[Any]]] = {
         pa.list_(pa.struct([("b", pa.int64()), ("c", pa.string())])),
         [[{"b": 1, "c": None}, None]],
     ),
+    "map whose entries have an offset": (
+        pa.Array.from_buffers(
+            pa.map_(pa.string(), pa.int8()),
+            2,
+            [None, pa.array([0, 1, 3], pa.int32()).buffers()[1]],
+            children=[
+                pa.StructArray.from_arrays(
+                    [pa.array(["no", "x", "y", "z"]), pa.array([0, 1, 2, 3], pa.int8())],
+                    fields=[pa.field("key", pa.string(), False), pa.field("value", pa.int8())],
+                ).slice(1)
+            ],
+        ),
+        pa.map_(pa.string(), pa.int64()),
+        [[("x", 1)], [("y", 2), ("z", 3)]],
+    ),
     "map": (
         pa.array([[("x", 9)], None, [("y", 1)]], pa.map_(pa.string(), pa.int8())).slice(1),
         pa.map_(pa.large_string(), pa.int64()),

@@ -1,6 +1,8 @@
 /* Options, settings and locators. */
 #include "world.h"
 
+#include <stdio.h>
+
 static int add(struct bsc_options *options, const char *name, const char *value, struct bsc_error *err)
 {
 	return bsc_options_add(options, bsc__str(name), bsc__str(value), err);
@@ -143,6 +145,24 @@ static int call_locator_refuses(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static char logged[64];
+
+static void log_to(const char *text)
+{
+	snprintf(logged, sizeof(logged), "%s", text);
+}
+
+static int call_log(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	(void)err;
+	bsc_log_set_sink(log_to);
+	bsc_log_warning("deprecated");
+	assert_string_equal(logged, "deprecated");
+	bsc_log_set_sink(NULL);
+	return BSC_OK;
+}
+
 static int call_is_bare(struct world *w, struct bsc_error *err)
 {
 	(void)w;
@@ -168,6 +188,8 @@ const struct twin twins_options[] = {
     {"bsc_options_value", "", false, .set_up = full_options, .call = call_value},
     {"bsc_options_free", "", false, .set_up = full_options, .call = call_free},
     {"bsc_setting_names", "", false, .call = call_setting_names},
+    {"bsc_log_set_sink", "", false, .call = call_log},
+    {"bsc_log_warning", "", false, .call = call_log},
     {"bsc_locator_parse", "", false, .call = call_locator_parse, .done = done_locator},
     {"bsc_locator_parse", "refused", false, .call = call_locator_refuses},
     {"bsc_locator_is_bare", "", false, .call = call_is_bare},

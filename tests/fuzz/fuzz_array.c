@@ -13,9 +13,11 @@ struct batch {
 	bool handed;
 };
 
-static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
+                   struct bsc_error *err)
 {
 	(void)locator;
+	(void)poll;
 	(void)err;
 	*class_out = state;
 	return BSC_OK;

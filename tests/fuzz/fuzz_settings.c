@@ -48,9 +48,11 @@ static void read_rule(struct rules *rules, struct bsc_str name, struct bsc_str v
 	rules->unknown = rules->unknown || (name.len >= 8 && strncasecmp(name.ptr, "bascule_", 8) == 0);
 }
 
-static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
+                   struct bsc_error *err)
 {
 	(void)class_out;
+	(void)poll;
 	CHECK(locator->name.len > 0);
 	*(bool *)state = true;
 	return bsc__fail(err, BSC_NOT_FOUND, "no class '%.*s'", BSC__ARG(locator->name));

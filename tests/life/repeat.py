@@ -206,7 +206,7 @@ def measure() -> dict[str, int]:
         "references to None": sys.getrefcount(None),
         "references to dict": sys.getrefcount(dict),
         "Arrow's bytes": pa.total_allocated_bytes(),
-        "sources that know a class": len(bascule._instance._classes),
+        "sources that know a class": len(bascule._instance._found),
     }
     if hasattr(sys, "gettotalrefcount"):
         held["references"] = sys.gettotalrefcount()

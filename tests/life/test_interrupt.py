@@ -78,6 +78,13 @@ def state(monkeypatch):
     return state
 
 
+class NoGenerator(Source):
+    """Reads a partition at once, in a plain function."""
+
+    def read_partition(self, spec, options):
+        return list(super().read_partition(spec, options))
+
+
 @contextlib.contextmanager
 def prompt():
     started = time.monotonic()
@@ -205,3 +212,38 @@ def test_cancelling_a_scan_ends_a_read_that_never_yields(state):
         scan.cancel()
         reader.join()
     assert "read_partition was interrupted (KeyboardInterrupt)" in failures[0]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_an_interrupt_ends_a_read_partition_that_is_no_generator(state, threads):
+    with bascule.connect(config={"threads": threads}) as con:
+        waiter = interrupt_when_reached(con, state)
+        with prompt(), pytest.raises(duckdb.InterruptException):
+            con.execute("FROM python('interrupted_source:NoGenerator', \"where\" := 'read_partition', partitions := 3)")
+        waiter.join()
+        assert con.execute("SELECT sum(a) FROM python('interrupted_source:NoGenerator')").fetchall() == [(3,)]
+
+
+def test_another_partitions_error_ends_a_read_partition_that_is_no_generator(state):
+    with (
+        bascule.connect(config={"threads": 2}) as con,
+        prompt(),
+        pytest.raises(duckdb.Error, match="this one is broken"),
+    ):
+        con.execute(
+            "FROM python('interrupted_source:NoGenerator', \"where\" := 'read_partition', partitions := 2, fails := 1)"
+        )
+
+
+def test_an_interrupt_ends_a_module_s_import(state, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "endless_import.py").write_text(
+        "import interrupted_source\ninterrupted_source.state.reached.set()\ninterrupted_source.spin()\n"
+    )
+    with bascule.connect() as con:
+        waiter = interrupt_when_reached(con, state)
+        with prompt(), pytest.raises(duckdb.InterruptException):
+            con.execute("FROM python('endless_import:Source')")
+        waiter.join()
+        assert "endless_import" not in sys.modules
+        assert con.execute("SELECT sum(a) FROM python('interrupted_source:Source')").fetchall() == [(3,)]

@@ -85,6 +85,7 @@ def test_autoreload_of_an_edited_module_counts_at_once(kernel, tmp_path):
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "reloaded_orders", raising=False)
     file = tmp_path / "reloaded_orders.py"
     file.write_text(OLD)
     return file
@@ -101,13 +102,62 @@ def test_a_reloaded_module_counts_at_once(con, module):
     assert con.execute("EXECUTE q").fetchall() == [(1,)]
 
 
-def test_a_class_whose_methods_are_replaced_is_another(con, module):
+#: Where a class may keep its schema: then no method's code changes with it.
+ELSEWHERE = {
+    "attribute": """
+        import pyarrow as pa
+        class Orders:
+            SCHEMA = pa.schema([("NAME", pa.TYPE())])
+            def infer_schema(self, options):
+                return self.SCHEMA
+            def plan_partitions(self, options):
+                return [{}]
+            def read_partition(self, spec, options):
+                yield pa.table([pa.nulls(1, self.SCHEMA.types[0])], schema=self.SCHEMA)
+    """,
+    "global": """
+        import pyarrow as pa
+        SCHEMA = pa.schema([("NAME", pa.TYPE())])
+        class Orders:
+            def infer_schema(self, options):
+                return SCHEMA
+            def plan_partitions(self, options):
+                return [{}]
+            def read_partition(self, spec, options):
+                yield pa.table([pa.nulls(1, SCHEMA.types[0])], schema=SCHEMA)
+    """,
+    "function": """
+        import pyarrow as pa
+        def schema():
+            return pa.schema([("NAME", pa.TYPE())])
+        class Orders:
+            def infer_schema(self, options):
+                return schema()
+            def plan_partitions(self, options):
+                return [{}]
+            def read_partition(self, spec, options):
+                yield pa.table([pa.nulls(1, schema().types[0])], schema=schema())
+    """,
+    "method": CLASS,
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_class_that_is_changed_in_place_is_another(con, module, where):
+    def text(name: str, kind: str) -> str:
+        return textwrap.dedent(ELSEWHERE[where]).replace("NAME", name).replace("TYPE", kind).replace("VALUE", "None")
+
+    module.write_text(text("a", "int64"))
     query = "FROM python('reloaded_orders:Orders') LIMIT 1"
     con.execute("PREPARE q AS " + query)  # keeps an instance open
-    importlib.import_module("reloaded_orders")
-    old = sys.modules["reloaded_orders"].Orders
-    names: dict[str, type] = {}
-    exec(NEW, names)
-    for method in ("infer_schema", "plan_partitions", "read_partition"):
-        setattr(old, method, vars(names["Orders"])[method])
-    assert con.execute(query).fetchall() == [("x",)]
+    loaded = sys.modules["reloaded_orders"]
+    old = loaded.Orders
+    assert con.execute(query).description[0][0] == "a"
+    exec(text("b", "string"), vars(loaded))  # as %autoreload does
+    for name, value in vars(loaded.Orders).items():
+        if not name.startswith("__"):
+            setattr(old, name, value)
+    loaded.Orders = old
+    cursor = con.execute(query)
+    assert cursor.description[0][0] == "b"
+    assert cursor.fetchall() == [(None,)]

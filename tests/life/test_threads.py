@@ -196,7 +196,8 @@ def test_cursors_on_many_threads_read_the_same_source(con):
     assert found == [[ROWS] * 5] * N
     assert wait_until(Life.all_closed)
     assert Life.calls["made"] == 5 * N, "connections share no instance"
-    assert not _instance._classes, "no bind is left that keeps a class"
+    assert not _instance._found, "no bind is left that keeps a class"
+    assert not _instance._newest
 
 
 def test_cursors_on_many_threads_read_different_options(con):
@@ -218,7 +219,7 @@ def test_databases_that_open_and_close_on_many_threads():
 
     in_threads(read, 6)
     assert wait_until(Life.all_closed)
-    assert not _instance._classes
+    assert not _instance._found
 
 
 def test_failing_binds_and_good_ones_on_many_threads(con):
@@ -234,7 +235,7 @@ def test_failing_binds_and_good_ones_on_many_threads(con):
 
     in_threads(read)
     assert wait_until(Life.all_closed)
-    assert not _instance._classes
+    assert not _instance._found
 
 
 def test_one_file_that_many_threads_name_is_loaded_once(con, tmp_path):

@@ -402,7 +402,7 @@ class Builder:
         return pa.Array.from_buffers(kind, n, [validity, starts.buffers()[1], lengths.buffers()[1]], children=[child])
 
     def entries(self, kind: Any, sizes: list[int]) -> pa.Array:
-        total = sum(sizes)
+        total = sum(sizes) + self.pad
         nulls, self.nulls = self.nulls, 0
         if is_simple_key(kind.key_type):
             pool = pool_of(kind.key_type)
@@ -412,7 +412,7 @@ class Builder:
         self.nulls = nulls
         items = self.child(kind.item_field, total)
         entry = pa.struct([kind.key_field, kind.item_field])
-        return pa.Array.from_buffers(entry, total, [None], children=[keys, items])
+        return pa.Array.from_buffers(entry, total, [None], children=[keys, items]).slice(self.pad)
 
 
 # ---- what a source may yield ----

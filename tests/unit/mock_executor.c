@@ -284,7 +284,8 @@ static void *new_handle(size_t size)
  * label, options, columns. */
 static pthread_mutex_t texts_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
+                   struct bsc_error *err)
 {
 	struct mock *mock = state;
 	bool other = bsc__str_equal(locator->name, bsc__str("Other"));
@@ -293,7 +294,7 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 	snprintf(mock->module, sizeof(mock->module), "%.*s", BSC__ARG(locator->module));
 	snprintf(mock->name, sizeof(mock->name), "%.*s", BSC__ARG(locator->name));
 	pthread_mutex_unlock(&texts_lock);
-	if (faulty(mock, MOCK_RESOLVE, NULL, err)) {
+	if (faulty(mock, MOCK_RESOLVE, poll, err)) {
 		return err->status;
 	}
 	bump(&mock->classes);

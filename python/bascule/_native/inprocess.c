@@ -36,13 +36,13 @@ struct instance {
 struct plan {
 	struct held *held;         /* list of specs; tuple of columns, or None */
 	struct instance *instance; /* outlives the plan */
+	int64_t n_partitions;
 };
 
 struct reader {
 	struct held *held; /* the class's iterator; what trimming() said, once it did */
 	struct plan *plan; /* outlives the reader */
 	int64_t partition;
-	int64_t n_partitions;
 	unsigned unanswered;            /* watch_unanswered, when it was opened */
 	struct ArrowArrayStream stream; /* of the item in hand, release == NULL: none */
 	bool stream_begun;              /* its schema was handed over */
@@ -216,7 +216,8 @@ static PyObject *unicode(struct bsc_str s)
 	return PyUnicode_DecodeUTF8(s.ptr ? s.ptr : "", (Py_ssize_t)s.len, "replace");
 }
 
-static int resolve(void *state, const struct bsc_locator *locator, void **class_out, struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
+                   struct bsc_error *err)
 {
 	(void)state;
 	struct run run;
@@ -225,7 +226,7 @@ static int resolve(void *state, const struct bsc_locator *locator, void **class_
 	         (int)(locator->module.len > 200 ? 200 : locator->module.len),
 	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
 	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
-	if (!run_enter(&run, watch_is_main_thread(), NULL)) {
+	if (!run_enter(&run, watch_is_main_thread(), poll)) {
 		return fail_shutdown(err, attempt);
 	}
 	PyObject *module = unicode(locator->module), *name = unicode(locator->name);
@@ -401,7 +402,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	PyObject *specs = columns ? PyObject_CallMethodObjArgs(object_of(instance), py.plan, columns, NULL) : NULL;
 	held->refs[0] = specs;
 	if (specs) {
-		*n_partitions_out = PyList_GET_SIZE(specs);
+		plan->n_partitions = *n_partitions_out = PyList_GET_SIZE(specs);
 	} else {
 		rc = fail_python(err, &run, instance, attempt);
 		held_drop(held);
@@ -433,43 +434,41 @@ static int fail_read(struct bsc_error *err, struct run *run, const struct reader
 	char attempt[600];
 	const struct plan *plan = reader->plan;
 	snprintf(attempt, sizeof(attempt), "%.450s, partition %lld of %lld: read_partition", plan->instance->label,
-	         (long long)reader->partition, (long long)reader->n_partitions);
+	         (long long)reader->partition, (long long)reader->plan->n_partitions);
 	return fail_python(err, run, plan->instance, attempt);
 }
 
-static void read_close(void *ptr);
-
+/* The class is called at the first read_next, which can be interrupted. */
 static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
 {
 	struct plan *plan = ptr;
-	struct run run;
 	struct reader *reader = calloc(1, sizeof(*reader));
 	struct held *held = held_new();
-	if (!reader || !held || !run_enter(&run, plan->instance->on_main, NULL)) {
-		int rc = reader && held ? fail_shutdown(err, plan->instance->label)
-		                        : raised_fail_text(err, BSC_NOMEM, "out of memory");
+	if (!reader || !held) {
 		if (held) {
 			held_drop(held);
 		}
 		free(reader);
-		return rc;
+		return raised_fail_text(err, BSC_NOMEM, "out of memory");
 	}
 	reader->plan = plan;
 	reader->partition = partition;
-	reader->n_partitions = PyList_GET_SIZE(plan->held->refs[0]);
 	reader->held = held;
-	reader->unanswered = run.unanswered;
-	int rc = BSC_OK;
-	PyObject *spec = PyList_GET_ITEM(plan->held->refs[0], (Py_ssize_t)partition);
-	held->refs[0] = PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held->refs[1], NULL);
-	if (!held->refs[0]) {
-		rc = fail_read(err, &run, reader);
-		read_close(reader);
-		reader = NULL;
-	}
-	gate_leave(&run.stay);
+	reader->unanswered = watch_unanswered();
 	*reader_out = reader;
-	return rc;
+	return BSC_OK;
+}
+
+/* The class's iterator, borrowed; NULL: an exception is set. */
+static PyObject *items_of(struct reader *reader)
+{
+	struct plan *plan = reader->plan;
+	PyObject **items = &reader->held->refs[0];
+	if (!*items) {
+		PyObject *spec = PyList_GET_ITEM(plan->held->refs[0], (Py_ssize_t)reader->partition);
+		*items = PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held->refs[1], NULL);
+	}
+	return *items;
 }
 
 /* A pyarrow batch without the columns that the query doesn't read, so that these
@@ -511,7 +510,7 @@ static int next_item(struct reader *reader, const struct bsc_poll *poll, struct 
 		return fail_shutdown(err, reader->plan->instance->label);
 	}
 	int rc = BSC_OK;
-	PyObject *item = PyIter_Next(reader->held->refs[0]);
+	PyObject *items = items_of(reader), *item = items ? PyIter_Next(items) : NULL;
 	if (item) {
 		item = trim(reader, item);
 	}
@@ -556,7 +555,7 @@ static int fail_stream(struct bsc_error *err, struct run *run, const struct read
 	char message[4096];
 	snprintf(message, sizeof(message),
 	         "%.450s, partition %lld of %lld: read_partition yielded an Arrow stream that failed in %s: %.3000s",
-	         instance->label, (long long)reader->partition, (long long)reader->n_partitions, what,
+	         instance->label, (long long)reader->partition, (long long)reader->plan->n_partitions, what,
 	         utf8 ? utf8 : "(its message can't be shown)");
 	PyErr_Clear();
 	Py_XDECREF(masked);

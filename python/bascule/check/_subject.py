@@ -1,0 +1,226 @@
+"""The class under check: what several checks need of it, made once."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import count
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+
+from bascule import _instance, _native
+from bascule.check._base import Broken, Limits, Skip
+from bascule.contract import Option
+from bascule.errors import BasculeError, OptionError, describe, mask, printable
+from bascule.options import Options, is_secret_name
+
+_aliases = count()
+
+
+class Subject:
+    """A class and its options, under check.
+
+    Args:
+        source: what ``python('…')`` takes, or the class itself.
+        options: strings by name, the bridge's settings among them.
+        limits: how far it is read.
+    """
+
+    def __init__(self, source: str | type, options: Mapping[str, str], limits: Limits) -> None:
+        self.limits = limits
+        self.given = dict(options)
+        self.source = source
+        self.label = source if isinstance(source, str) else f"{source.__module__}:{source.__qualname__}"
+        self._deadline: float | None = None
+        self._started = 0.0
+        self._aliases: dict[str, str] = {}  # names that only this check knows, and what a reader calls them
+        self._opened: tuple[_instance.Instance, BaseException | None] | None = None
+        self._instances: list[_instance.Instance] = []
+        self._core: _native.Source | None = None
+
+    # ---- the class ----
+
+    @cached_property
+    def locator(self) -> str:
+        """What the core finds the class by."""
+        return self.source if isinstance(self.source, str) else self._alias(self.source)
+
+    @cached_property
+    def found(self) -> _instance.Found:
+        kind, module, name = _native.parse_locator(self.locator)
+        return _instance.resolve(kind, module, name)
+
+    @property
+    def cls(self) -> Any:
+        return self.found.cls
+
+    def _alias(self, cls: type) -> str:
+        """A name for a class that the core can look up, until :meth:`close`."""
+        module = ModuleType(f"bascule_checked_{next(_aliases)}")
+        module.Class = cls  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+        self._aliases[f"{module.__name__}:Class"] = self.label
+        return f"{module.__name__}:Class"
+
+    # ---- the options ----
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The options that the class is given: without the bridge's settings."""
+        settings = {name.casefold() for name in _native.setting_names}
+        return [
+            (name, value)
+            for name, value in self.given.items()
+            if name.casefold() not in settings and not name.casefold().startswith("bascule_")
+        ]
+
+    @cached_property
+    def declarations(self) -> tuple[Option, ...]:
+        return tuple(o for o in getattr(self.cls, "OPTIONS", ()) if isinstance(o, Option))
+
+    def is_secret(self, name: str) -> bool:
+        """True if the value of this option is masked."""
+        return is_secret_name(name) or any(o.secret and o.name.casefold() == name.casefold() for o in self.declarations)
+
+    # ---- an instance without the core, for what the core does not show ----
+
+    def new_instance(self, pairs: list[tuple[str, str]] | None = None) -> _instance.Instance:
+        """An instance that was not asked anything yet; closed with the subject."""
+        made = _instance.Instance(self.found, self.label, self.pairs if pairs is None else pairs)
+        self._instances.append(made)
+        return made
+
+    def opened(self) -> tuple[_instance.Instance, BaseException | None]:
+        """The instance that most checks ask, and what its opening raised."""
+        if self._opened is None:
+            instance, error = self.new_instance(), None
+            try:
+                self.schema_of(instance)
+            except (Broken, BasculeError) as e:
+                error = e
+            self._opened = instance, error
+        return self._opened
+
+    def schema_of(self, instance: _instance.Instance) -> pa.Schema:
+        """Opens an instance."""
+        try:
+            return pa.schema(instance.open())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as e:
+            raise self.broken(e, instance.step) from None
+
+    @property
+    def instance(self) -> _instance.Instance:
+        instance, error = self.opened()
+        if error is not None:
+            raise error
+        return instance
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        with self.attempt("infer_schema"):
+            return pa.schema(self.instance.object.infer_schema(self.instance.options))
+
+    @cached_property
+    def specs(self) -> list[dict[str, Any]]:
+        with self.attempt("plan_partitions"):
+            return self.instance.plan(None)
+
+    def spec(self, i: int) -> dict[str, Any]:
+        """A copy of a partition's spec that shares nothing with it, as a worker process gets it."""
+        copy: dict[str, Any] = pickle.loads(pickle.dumps(self.specs[i]))
+        return copy
+
+    # ---- the core ----
+
+    def open(self, cls: type | None = None, options: Mapping[str, str] | None = None) -> _native.Source:
+        """The class, or one that stands for it, opened by the core with every check of its batches."""
+        settings = {name: value for name, value in self.given.items() if name.casefold() != "bascule_validation"}
+        given = {**(settings if options is None else options), "bascule_validation": "full"}
+        return _native.Source(self.locator if cls is None else self._alias(cls), given)
+
+    @property
+    def core(self) -> _native.Source:
+        if self._core is None:
+            self._core = self.open()
+        return self._core
+
+    def batches(self, partition: _native.Partition) -> Iterator[pa.RecordBatch]:
+        """The batches of one partition. Raises Broken with the message that an engine's user reads."""
+        try:
+            reader = pa.RecordBatchReader.from_stream(partition)
+            while True:
+                yield reader.read_next_batch()
+        except StopIteration:
+            return
+        except (pa.ArrowException, OSError, BasculeError) as e:
+            raise Broken(self.shown(str(e))) from None
+
+    # ---- time ----
+
+    def start(self) -> None:
+        """Begins the time that may be spent, once."""
+        if self._deadline is None:
+            self._started = time.monotonic()
+            self._deadline = self._started + self.limits.max_seconds
+
+    def spent(self, share: float = 1.0) -> bool:
+        """True if this share of the time is used up."""
+        self.start()
+        return time.monotonic() - self._started >= self.limits.max_seconds * share
+
+    def need_time(self) -> None:
+        if self.spent():
+            raise Skip(f"the {self.limits.max_seconds:g} s are used up: raise max-seconds, or read fewer partitions")
+
+    # ---- messages ----
+
+    @contextlib.contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """What the class raises within is a failure; ``what`` says what was called."""
+        try:
+            yield
+        except (KeyboardInterrupt, Broken, Skip):
+            raise
+        except BaseException as e:
+            raise self.broken(e, what) from None
+
+    def broken(self, error: BaseException, what: str) -> Broken | BasculeError:
+        """The failure that an error is, in an engine's words. An OptionError stays one."""
+        text = describe(error, f"{self.label}: {what}" if what else self.label, self.secrets())
+        return OptionError(text) if isinstance(error, OptionError) else Broken(self.shown(text))
+
+    def shown(self, text: str) -> str:
+        """A text for the reader: no secret, no name that only this check knows."""
+        for alias, name in self._aliases.items():
+            text = text.replace(alias, name)
+        return printable(mask(text, self.secrets()))
+
+    def secrets(self) -> list[str]:
+        found: set[str] = {value for name, value in self.pairs if is_secret_name(name)}
+        for instance in self._instances:
+            found.update(instance.secrets)
+        with contextlib.suppress(OptionError):
+            found.update(Options(self.pairs).secrets())
+        return sorted(filter(None, found), key=len, reverse=True)
+
+    def close(self) -> None:
+        """Closes every instance and forgets every name."""
+        self._core = None
+        for instance in self._instances:
+            instance.close()
+        for alias in self._aliases:
+            sys.modules.pop(alias.partition(":")[0], None)
+        if "found" in vars(self):
+            _instance.release(self.found)
+
+
+def names_of(parts: Sequence[Any], name: Callable[[Any], str]) -> list[str]:
+    return [name(part) for part in parts]
