@@ -8,7 +8,7 @@
 #include "bascule.h"
 
 /* Writes `status` and a formatted message to `err` (which may be NULL), cut at
- * BSC_ERROR_CAP on a UTF-8 boundary. Returns `status`, so that a failing
+ * BSC_ERROR_CAP on a UTF-8 boundary, user info in URLs masked. Returns `status`, so that a failing
  * function can end with `return bsc__fail(...)`. */
 int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ...) BSC_PRINTF(3, 4);
 

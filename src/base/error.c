@@ -19,6 +19,25 @@ static size_t utf8_floor(const char *text, size_t end)
 	return end - (start - 1) < want ? start - 1 : end;
 }
 
+/* Puts *** in the place of the user info of each URL: a password, mostly. */
+static void mask_user_info(char *text, size_t cap)
+{
+	static const char mask[] = "***";
+	for (char *at = text; (at = strstr(at, "://"));) {
+		char *info = at += 3, *end = info + strcspn(info, "/?# \t\n'\"");
+		while (end > info && *end != '@') {
+			end--;
+		}
+		size_t at_most = cap - (size_t)(info - text), len = sizeof(mask) - 1, rest = strlen(end);
+		if (*end == '@' && at_most > len) {
+			rest = rest < at_most - len ? rest : at_most - len - 1;
+			memmove(info + len, end, rest);
+			memcpy(info, mask, len);
+			info[len + rest] = '\0';
+		}
+	}
+}
+
 int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ...)
 {
 	if (!err) {
@@ -36,6 +55,7 @@ int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ..
 		size_t end = utf8_floor(err->message, sizeof(err->message) - sizeof(cut));
 		memcpy(err->message + end, cut, sizeof(cut));
 	}
+	mask_user_info(err->message, sizeof(err->message));
 	/* "%.200s" counts bytes, and names come from outside. */
 	size_t len = strlen(err->message), at = 0;
 	while ((at += bsc__utf8_valid(err->message + at, len - at)) < len) {

@@ -54,6 +54,14 @@ int bsc_locator_parse(struct bsc_str text, struct bsc_locator *out, struct bsc_e
 	if (memchr(text.ptr, '\0', text.len)) {
 		return bsc__fail(err, BSC_INVALID, "the name of the class holds a NUL character: %s", forms);
 	}
+	for (size_t i = 0; i + 3 <= text.len; i++) {
+		/* Not taken apart: a part could be a password, and would be shown. */
+		if (memcmp(text.ptr + i, "://", 3) == 0) {
+			return bsc__fail(err, BSC_INVALID,
+			                 "'%.*s' is a URL, but the class is named here: %s. A URL is an option: url := '...'",
+			                 BSC__ARG(text), forms);
+		}
+	}
 	struct bsc_locator locator = {BSC_LOCATOR_NAME, {0}, text};
 	for (size_t i = text.len; i-- > 0;) {
 		if (text.ptr[i] == ':') {

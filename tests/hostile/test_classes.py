@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,6 +112,35 @@ def test_whatever_is_raised_is_an_error_of_the_query(run, method, error):
     assert type(error).__name__ in said
     assert f"{method} raised" in said
     assert "hostile:Source" in said
+
+
+@pytest.mark.parametrize("method", ["__init__", "infer_schema", "plan_partitions", "read_partition"])
+def test_a_keyboard_interrupt_that_the_class_raises_is_a_cancel(run, method):
+    with pytest.raises(duckdb.InterruptException) as caught:
+        run(**{method: raises(KeyboardInterrupt())})
+    assert f"{method} was interrupted (KeyboardInterrupt)" in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["__init__", "infer_schema", "plan_partitions", "read_partition"])
+def test_a_class_that_sleeps_can_be_interrupted(run, method):
+    asleep = threading.Event()
+
+    def sleeps(self, *args):
+        asleep.set()
+        for _ in range(6000):
+            time.sleep(0.01)
+
+    def interrupt():
+        asleep.wait(10)
+        run.con.interrupt()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    started = time.monotonic()
+    with pytest.raises(duckdb.InterruptException):
+        run(**{method: sleeps})
+    assert time.monotonic() - started < 20, "not the minute that it sleeps"
+    thread.join()
 
 
 def test_sys_exit_in_a_generator_ends_the_query_not_the_program(run):

@@ -158,3 +158,21 @@ def test_what_only_looks_alike_is_shown():
 @pytest.mark.parametrize("piece", ["a='", 'a="', "a='b\"", "password=", "a:{", "a-", "password ", "a=\\'"])
 def test_a_long_value_is_searched_for_assignments_in_linear_time(piece):
     assert isinstance(Options({"body": piece * 300_000}).secrets(), list)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "python('https://ann:canary@host/x:Orders')",
+        "python('postgresql://ann:canary@host/db.py:Orders')",
+        "python('postgresql://ann:canary@host')",
+        "python('nothing_here:Orders', bascule_validation := 'https://ann:canary@host')",
+        "python(python_module := 'https://ann:canary@host/x', python_class := 'Orders')",
+        "python('nothing_here:Orders', url := '@file:https://ann:canary@host')",
+    ],
+)
+def test_user_info_where_a_class_or_a_setting_should_stand_is_masked(con, call):
+    with pytest.raises(duckdb.Error) as caught:
+        con.execute(f"FROM {call}")
+    said, _, _ = str(caught.value).partition("\nLINE 1")  # DuckDB's own quote of the SQL
+    assert "canary" not in said

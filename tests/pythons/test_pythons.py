@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[2]
 RUNNING = sys.version_info[:2]
 MINORS = (11, 12, 13)
 
-#: What runs without a compiler; the rest does not depend on the interpreter.
-TESTS = ("tests/python", "tests/engines", "tests/conformance", "tests/types")
+#: What depends on the interpreter and runs without a compiler. Repeating everything takes long, and is done once.
+TESTS = ("tests/python", "tests/engines", "tests/conformance", "tests/hostile", "tests/life")
+NOT_AGAIN = ("tests/life/test_repeats.py",)
 
 
 def version_of(python: str) -> tuple[int, int] | None:
@@ -89,5 +90,9 @@ def test_the_package_works_with(minor, tmp_path):
     )
     found = run(inside, "-c", "import bascule._native as n; print(n.__file__)", env=env).strip()
     assert found.startswith(str(environment)), found
-    said = run(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "t", *TESTS, env=env)
+    said = run(
+        *(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "t", *TESTS),
+        *(f"--ignore={path}" for path in NOT_AGAIN),
+        env=env,
+    )
     assert re.search(r"\d{3,} passed", said), said[-2000:]

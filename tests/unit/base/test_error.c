@@ -26,6 +26,40 @@ static void test_fail_writes_status_and_message_and_returns_the_status(void **st
 	assert_string_equal(err.message, "column 3 of 'orders'");
 }
 
+static void test_user_info_of_urls_is_masked(void **state)
+{
+	(void)state;
+	static const char *const texts[][2] = {
+	    {"no s3://ann:pw@host/x", "no s3://***@host/x"},
+	    {"s3://a@h, s3://b:c@h", "s3://***@h, s3://***@h"},
+	    {"s3://host/x@y", "s3://host/x@y"},
+	    {"'s3://a:p@w@h'", "'s3://***@h'"},
+	    {"://", "://"},
+	    {"s3://@h", "s3://***@h"},
+	    {"s3://'a@b'", "s3://'a@b'"},
+	    {"s3://a:pw@", "s3://***@"},
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct bsc_error err;
+		bsc__fail(&err, BSC_INVALID, "%s", texts[i][0]);
+		assert_string_equal(err.message, texts[i][1]);
+	}
+}
+
+static void test_user_info_that_fills_the_text_does_not_outgrow_it(void **state)
+{
+	(void)state;
+	static char text[2 * BSC_ERROR_CAP];
+	for (size_t at = 0; at + 6 < sizeof(text); at += 6) {
+		memcpy(text + at, "://a@ ", 6);
+	}
+	struct bsc_error err;
+	bsc__fail(&err, BSC_INVALID, "%s", text);
+	assert_true(strlen(err.message) < sizeof(err.message));
+	assert_memory_equal(err.message, "://***@ ://***@ ", 16);
+	assert_null(strstr(err.message, "a@"));
+}
+
 static void test_fail_accepts_no_error(void **state)
 {
 	(void)state;
@@ -104,6 +138,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fail_writes_status_and_message_and_returns_the_status),
+	    cmocka_unit_test(test_user_info_of_urls_is_masked),
+	    cmocka_unit_test(test_user_info_that_fills_the_text_does_not_outgrow_it),
 	    cmocka_unit_test(test_fail_accepts_no_error),
 	    cmocka_unit_test(test_message_that_just_fits_is_whole),
 	    cmocka_unit_test(test_message_one_byte_too_long_is_cut_and_says_so),

@@ -52,6 +52,13 @@ static void test_locator_with_py_before_the_colon_is_a_file(void **state)
 	parses("../x-y/orders.py:Orders", BSC_LOCATOR_FILE, "../x-y/orders.py", "Orders");
 }
 
+static void test_locator_refuses_a_url_and_shows_no_password(void **state)
+{
+	(void)state;
+	refuses(bsc__str("postgresql://ann:canary@h/db"), "'postgresql://***@h/db' is a URL, but the class is named here");
+	refuses(bsc__str("https://ann:canary@host/x.py:Orders"), "'https://***@host/x.py:Orders' is a URL");
+}
+
 static void test_locator_takes_the_last_colon(void **state)
 {
 	(void)state;
@@ -172,6 +179,7 @@ int main(void)
 	    cmocka_unit_test(test_locator_parts_module_and_class),
 	    cmocka_unit_test(test_locator_takes_an_attribute_path_as_class),
 	    cmocka_unit_test(test_locator_with_py_before_the_colon_is_a_file),
+	    cmocka_unit_test(test_locator_refuses_a_url_and_shows_no_password),
 	    cmocka_unit_test(test_locator_takes_the_last_colon),
 	    cmocka_unit_test(test_locator_without_a_colon_is_a_short_name),
 	    cmocka_unit_test(test_locator_refuses_an_empty_text),
