@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
+pytest_plugins = ["fixtures_servers"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
     """With CI=true nothing may be missing: a skip is a failure, but an expected failure is none."""

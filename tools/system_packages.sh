@@ -7,6 +7,8 @@ missing=
 command -v clang-19 >/dev/null || missing="$missing clang-19"
 ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.tsan* >/dev/null 2>&1 || missing="$missing libclang-rt-19-dev"
 [ -e /usr/include/cmocka.h ] || missing="$missing libcmocka-dev"
+PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null || missing="$missing mariadb-server-core"
+command -v mariadb >/dev/null || missing="$missing mariadb-client-core"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

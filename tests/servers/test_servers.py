@@ -20,7 +20,6 @@ import servers
 from fixtures_servers import started
 from servers import MariaDB, Postgres, ServerError
 
-TOOLS = Path(servers.__file__).parent
 ODD = 'it\'s "odd" \\ %s:/@?#ä'
 
 #: Starts a server and says where, then ends as told.
@@ -53,7 +52,7 @@ def connect(url):
         host=parts.hostname,
         port=parts.port,
         user=unquote(parts.username),
-        password=unquote(parts.password or ""),
+        password=unquote(parts.password or "").encode(),  # it takes text as latin-1
         database=unquote(parts.path[1:]),
     )
 
@@ -201,8 +200,9 @@ def test_server_ends_with_its_process(end):
     if reason := Postgres.unavailable():
         pytest.skip(reason)
     # Without much of an environment; and once as a user without rights, where we are root and it can read all.
-    user = servers._as_nobody() if "raise" in end and servers._succeeds(sys.executable, "-c", "import servers") else {}
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOOLS), "HOME": "/nonexistent"}
+    readable = servers._succeeds(sys.executable, "-c", f"open({servers.__file__!r})")
+    user = servers._as_nobody() if "raise" in end and readable else {}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/nonexistent"}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(end=end)],
         env=environment,
