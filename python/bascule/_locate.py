@@ -18,6 +18,8 @@ from typing import Any
 from bascule.errors import SourceNotFoundError
 
 _GROUP = "bascule.sources"
+#: Modules of the design that Bascule grew out of: ours stand in for them where they are not installed.
+_FORMER = {"pysail.read.arrow_datasource": "bascule.sources.jdbc"}
 
 # A file's module as long as the file is unchanged: the same class object again.
 _files: dict[Path, tuple[bytes, Any]] = {}
@@ -29,6 +31,8 @@ def from_module(module: str, name: str) -> type:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as e:
+        if module in _FORMER and e.name is not None and (module + ".").startswith(e.name + "."):
+            return from_module(_FORMER[module], name)
         if e.name is not None and (module == e.name or module.startswith(e.name + ".")):
             raise SourceNotFoundError(
                 f"there is no module '{module}' on the path of {sys.executable}"

@@ -1,0 +1,162 @@
+"""How a relation is parted: each row in exactly one partition."""
+
+from __future__ import annotations
+
+import difflib
+import weakref
+from collections.abc import Mapping
+from decimal import InvalidOperation
+from typing import Any
+
+from sqlglot import exp
+
+from bascule import BasculeError, OptionError
+from bascule.sources.jdbc import _partitions, _sql
+from bascule.sources.jdbc._database import Session
+from bascule.sources.jdbc._partitions import Kind
+from bascule.sources.jdbc._relation import Relation
+
+#: Where a partition column is named and no number.
+DEFAULT_PARTITIONS = 4
+
+
+class Spec(dict[str, Any]):
+    """A partition: ``where``, an SQL condition or None, and ``snapshot``, its name or None.
+
+    The session that the snapshot lives in is open as long as one of the plan's specs is there: to the end of the
+    scan. A pickled copy is a plain dict.
+    """
+
+    held: _Held | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class _Held:
+    """A session that is closed when nobody has this any more."""
+
+    def __init__(self, session: Session) -> None:
+        weakref.finalize(self, session.close)
+
+
+def plan(relation: Relation) -> list[dict[str, Any]]:
+    """The specs, as the options want them."""
+    options = relation.options
+    if options["predicates"]:
+        _refuse(options, "predicates", "partitionColumn", "lowerBound", "upperBound", "numPartitions")
+        return _specs(relation, [_sql.condition(text, relation.dialect) for text in options["predicates"]], True)
+    if not options["partitionColumn"]:
+        _refuse(options, "no partitionColumn", "lowerBound", "upperBound")
+    return _specs(relation, None, bool(options["partitionColumn"]))
+
+
+def _specs(relation: Relation, given: list[exp.Expr | None] | None, stays: bool) -> list[dict[str, Any]]:
+    """``given`` conditions, or ranges. Those of a column stay what they are while rows are changed, others don't."""
+    options = relation.options
+    n = options["numPartitions"] or (DEFAULT_PARTITIONS if options["partitionColumn"] else 1)
+    if given is None and n == 1:
+        return [Spec(where=None, snapshot=None)]
+    session = relation.database.session()
+    held = _Held(session)
+    where = given or _ranges(relation, session, n)
+    name = session.export_snapshot() if options["snapshot"] == "on" and len(where) > 1 else None
+    if name is None and not stays and relation.dialect == "postgres":
+        where = [None]  # a row that is updated changes its place: it would be read twice, or never
+    made: list[dict[str, Any]] = []
+    for condition in where:
+        spec = Spec(where=None if condition is None else _sql.generate(condition, relation.dialect), snapshot=name)
+        spec.held = held if name else None
+        made.append(spec)
+    return made
+
+
+def _ranges(relation: Relation, session: Session, n: int) -> list[exp.Expr | None]:
+    name = relation.options["partitionColumn"]
+    if not name:
+        return relation.database.own_ranges(session, relation.source, n) or [None]
+    column, kind = _partition_column(relation, name)
+    cuts = _cuts(relation, session, column, kind, n)
+    return _partitions.conditions(column, cuts, kind, relation.dialect)
+
+
+def _partition_column(relation: Relation, name: str) -> tuple[exp.Expr, Kind]:
+    found = relation.column(name)
+    if found is None:
+        names = [c.name for c in relation.columns]
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise OptionError(
+            f"option 'partitionColumn' is '{name}', which is no column: {hint}there are {', '.join(names)}"
+        )
+    if found.kind is None:
+        raise OptionError(
+            f"option 'partitionColumn' is '{name}', a column of {found.type}: it takes numbers, dates and timestamps"
+        )
+    return _sql.column(found.name), found.kind
+
+
+def _cuts(relation: Relation, session: Session, column: exp.Expr, kind: Kind, n: int) -> list[str]:
+    given = {
+        option: _partitions.parse_bound(kind, option, relation.options[option])
+        for option in ("lowerBound", "upperBound")
+        if relation.options[option] is not None
+    }
+    if len(given) == 2:
+        _partitions.check_bounds(given["lowerBound"], given["upperBound"], kind)
+    if relation.options["partitionBounds"] == "quantile":
+        return _quantiles(relation, session, column, kind, n)
+    if len(given) < 2:
+        least, greatest = exp.Min(this=column.copy()), exp.Max(this=column.copy())
+        texts = [relation.database.as_text(e) for e in (least, greatest)]
+        select = _sql.select(list(texts), relation.source, relation.database.finite(column, kind))
+        ((low, high),) = session.rows(_sql.generate(select, relation.dialect))
+        if low is None:
+            return []  # no rows, or none but NULLs
+        given.setdefault("lowerBound", _number(relation, kind, low))
+        given.setdefault("upperBound", _number(relation, kind, high))
+        if given["lowerBound"] > given["upperBound"]:
+            return []  # the one that was given is beyond all rows
+    return _partitions.even_cuts(given["lowerBound"], given["upperBound"], n, kind)
+
+
+def _quantiles(relation: Relation, session: Session, column: exp.Expr, kind: Kind, n: int) -> list[str]:
+    """The least values of ``n`` groups of equally many rows."""
+    dialect = relation.dialect
+    ntile = exp.Window(
+        this=exp.func("NTILE", exp.Literal.number(n), dialect=dialect),
+        order=exp.Order(expressions=[exp.Ordered(this=column.copy())]),
+    )
+    there: exp.Expr = exp.not_(exp.Is(this=column.copy(), expression=exp.null()))
+    finite = relation.database.finite(column, kind)
+    grouped = _sql.select(
+        [exp.alias_(column.copy(), "x"), exp.alias_(ntile, "t")],
+        relation.source,
+        there if finite is None else exp.and_(there, finite),
+    )
+    least = exp.Min(this=exp.column("x"))
+    select = (
+        exp.select(relation.database.as_text(least))
+        .from_(grouped.subquery("q"))
+        .group_by("t")
+        .order_by(exp.column("t"))
+    )
+    rows = session.rows(_sql.generate(select, dialect))
+    texts = [kind.text(_number(relation, kind, row[0])) for row in rows]
+    return _partitions.distinct(texts[1:], kind, above=kind.number(texts[0])) if texts else []
+
+
+def _number(relation: Relation, kind: Kind, text: Any) -> Any:
+    try:
+        return kind.number(text.decode() if isinstance(text, bytes) else str(text))
+    except (ValueError, InvalidOperation, OverflowError):
+        raise BasculeError(
+            f"{relation.database.url}: column '{relation.options['partitionColumn']}' has the bound '{text}', from which no "
+            "ranges can be made: give lowerBound and upperBound"
+        ) from None
+
+
+def _refuse(options: Mapping[str, Any], beside: str, *names: str) -> None:
+    for name in names:
+        if options[name] is not None:
+            raise OptionError(f"option '{name}' has no meaning with {beside}")

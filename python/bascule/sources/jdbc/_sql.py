@@ -1,0 +1,108 @@
+"""SQL, built and taken apart as sqlglot's trees: no text of an option is pasted into another."""
+
+from __future__ import annotations
+
+import logging
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from bascule import OptionError
+
+#: The name of what is read, where a subquery needs one.
+ALIAS = "bascule_source"
+
+# Its warnings are of features that a dialect lacks; what can't be parsed is an error here.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+def relation(dbtable: str | None, query: str | None, dialect: str) -> exp.Expr:
+    """What is read: a table's name, or what else may stand in a FROM clause, or a query.
+
+    Raises:
+        OptionError: neither or both are given, or the text is not that.
+    """
+    if (dbtable is None) == (query is None):
+        how = "neither is given" if dbtable is None else "both are given"
+        raise OptionError(f"one of the options dbtable and query says what to read, but {how}")
+    if query is not None:
+        tree = _parsed(query.strip().rstrip(";"), "query", dialect)
+        if not isinstance(tree, exp.Query):
+            raise OptionError("option 'query' is no SELECT: give one statement that returns rows")
+        return _subquery(tree)
+    assert dbtable is not None
+    tree = _parsed(f"SELECT * FROM {dbtable.strip()}", "dbtable", dialect)
+    source = tree.args.get("from_") or tree.args.get("from") if isinstance(tree, exp.Select) else None
+    if source is None or set(_parts(tree)) - {"expressions", "from", "from_", "joins"}:
+        raise OptionError(
+            "option 'dbtable' is no table: give a name (quoted as the database quotes names, where it has spaces or "
+            "capitals), or a subquery in parentheses; a whole statement is option 'query'"
+        )
+    found = source.this
+    if tree.args.get("joins"):
+        return _subquery(tree)
+    if isinstance(found, exp.Subquery) and not found.alias:
+        return _subquery(found.unnest())
+    return found  # type: ignore[no-any-return]
+
+
+def _subquery(tree: exp.Expr) -> exp.Subquery:
+    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(ALIAS)))
+
+
+def _parts(tree: exp.Expr) -> list[str]:
+    return [name for name, value in tree.args.items() if value]
+
+
+def is_table(source: exp.Expr) -> bool:
+    """True if what is read is a name alone."""
+    return isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier)
+
+
+def condition(text: str, dialect: str) -> exp.Expr:
+    """One of ``predicates``: an SQL condition."""
+    tree = _parsed(f"SELECT 1 WHERE {text}", "predicates", dialect)
+    if not isinstance(tree, exp.Select) or set(_parts(tree)) - {"expressions", "where"}:
+        raise OptionError(f"option 'predicates' has an item that is no condition: {text}")
+    return tree.args["where"].this  # type: ignore[no-any-return]
+
+
+def _parsed(text: str, option: str, dialect: str) -> exp.Expr:
+    try:
+        trees = sqlglot.parse(text, dialect=dialect)
+    except SqlglotError as e:
+        raise OptionError(
+            f"option '{option}' is no SQL of {dialect}, as far as sqlglot can tell: {one_line(str(e))[:300]}. "
+            "Where the database takes it, make a view of it, and name that as dbtable"
+        ) from None
+    if len(trees) != 1 or trees[0] is None:
+        raise OptionError(f"option '{option}' is more than one statement: give one")
+    return trees[0]
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def column(name: str) -> exp.Column:
+    """A column by its exact name."""
+    return exp.column(exp.to_identifier(name, quoted=True))
+
+
+def text(value: str) -> exp.Literal:
+    return exp.Literal.string(value)
+
+
+def cast(what: exp.Expr, kind: str, dialect: str) -> exp.Cast:
+    """``what`` as a type of the database, by its name there."""
+    return exp.Cast(this=what, to=exp.DataType.build(kind, dialect=dialect, udt=True))
+
+
+def select(expressions: list[exp.Expr], source: exp.Expr, where: exp.Expr | None = None) -> exp.Select:
+    tree = exp.select(*expressions).from_(source.copy())
+    return tree if where is None else tree.where(where)
+
+
+def generate(tree: exp.Expr, dialect: str) -> str:
+    return tree.sql(dialect=dialect, comments=False)

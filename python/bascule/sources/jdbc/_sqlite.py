@@ -1,0 +1,293 @@
+"""SQLite, by ADBC (the default) or ConnectorX; questions by Python's own module.
+
+A column of SQLite holds values of any type, and the drivers take the first rows for all. So each
+column is selected with a guard that fails at a value that is not of the declared type, and a first
+row, dropped again, tells the driver the types.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import pyarrow as pa
+from sqlglot import exp
+
+from bascule import BasculeError, OptionError
+from bascule.sources.jdbc import _partitions, _sql
+from bascule.sources.jdbc._adbc import AdbcStream
+from bascule.sources.jdbc._connectorx import BATCH_ROWS, ConnectorXStream
+from bascule.sources.jdbc._database import Column, Database, Stream, needs
+
+#: Rows that tell the type of a column that declares none.
+_SAMPLE_ROWS = 1000
+_BUSY_TIMEOUT_MS = 10_000
+_MARK = "bascule_first_row"
+
+
+class SQLite(Database):
+    dialect = "sqlite"
+    drivers = ("adbc", "connectorx")
+    label = "SQLite"
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._path = Path(self.url.database.removeprefix("file:").partition("?")[0]).expanduser()
+        if self.settings.timeout_s:
+            raise OptionError("option 'queryTimeout' can't be kept: SQLite has no such limit")
+        # What is read, to look for a value that does not fit.
+        self._source: exp.Expr | None = None
+        self._columns: dict[str, Column] = {}
+
+    def describe(self, source: exp.Expr) -> list[Column]:
+        self._source = source
+        with self.session() as session:
+            # A view knows what its columns were declared as.
+            view = f"CREATE TEMP VIEW bascule_view AS {_sql.generate(_sql.select([exp.Star()], source), self.dialect)}"
+            session.rows(view)
+            declared = [(row[1], row[2]) for row in session.rows("PRAGMA temp.table_xinfo(bascule_view)")]
+            held = self._held(session, [name for name, _ in declared])
+            session.rows("DROP VIEW temp.bascule_view")
+        return [self._column(name, kind, held[name]) for name, kind in declared]
+
+    def _held(self, session: _Session, names: list[str]) -> dict[str, set[str]]:
+        """The storage classes in the first rows, by column."""
+        found: dict[str, set[str]] = {name: set() for name in names}
+        kinds: list[exp.Expr] = [exp.func("TYPEOF", _sql.column(n), dialect=self.dialect) for n in names]
+        sample = _sql.select(kinds, exp.to_table("bascule_view")).limit(_SAMPLE_ROWS)
+        for row in session.rows(_sql.generate(sample, self.dialect)):
+            for name, held in zip(names, row, strict=True):
+                if held != "null":
+                    found[name].add(held)
+        return found
+
+    def _column(self, name: str, declared: str, held: set[str]) -> Column:
+        kind = _declared_type(declared.upper(), held)
+        column = _sql.column(name)
+        guard = self._guard(column, kind)
+        number = {pa.int64(): _partitions.INTEGER, pa.float64(): _partitions.FLOAT, pa.date32(): _partitions.DATE}
+        return Column(
+            name, kind, guard, number.get(kind, _partitions.TIMESTAMP if kind == pa.timestamp("us") else None)
+        )
+
+    def selected_as(self, column: Column, kind: pa.DataType) -> exp.Expr:
+        name = _sql.column(column.name)
+        if pa.types.is_integer(kind):
+            return self._guard(name, pa.int64())
+        if pa.types.is_floating(kind):
+            return self._guard(name, pa.float64())
+        # Decimals too: the text of a real is the shortest that means it.
+        return self.as_text(name) if kind == pa.string() or pa.types.is_decimal(kind) else self._guard(name, kind)
+
+    def _guard(self, column: exp.Expr, kind: pa.DataType) -> exp.Expr:
+        """The column where its values are of ``kind``, else an error of SQLite: integer overflow."""
+        held = exp.func("TYPEOF", column.copy(), dialect=self.dialect)
+        ifs = [exp.If(this=self._fits(column, kind), true=column.copy())]
+        if kind == pa.float64():
+            real = _sql.cast(column.copy(), "real", self.dialect)
+            back = exp.EQ(this=_sql.cast(real.copy(), "integer", self.dialect), expression=column.copy())
+            whole = exp.EQ(this=held.copy(), expression=_sql.text("integer"))
+            ifs.append(exp.If(this=exp.and_(whole, back), true=real))
+        # Of the column, lest SQLite compute it once and for all rows.
+        one = exp.Paren(this=exp.GT(this=exp.func("LENGTH", held), expression=exp.Literal.number(0)))
+        least = exp.Sub(this=exp.Neg(this=exp.Literal.number(2**63 - 1)), expression=one)
+        return exp.Case(ifs=ifs, default=exp.func("ABS", least))
+
+    def _fits(self, column: exp.Expr, kind: pa.DataType) -> exp.Expr:
+        if kind == pa.bool_():
+            numbers = [exp.Literal.number(0), exp.Literal.number(1)]
+            return exp.or_(
+                exp.In(this=column.copy(), expressions=numbers), exp.Is(this=column.copy(), expression=exp.null())
+            )
+        storage = {pa.int64(): "integer", pa.float64(): "real", pa.binary(): "blob"}.get(kind, "text")
+        held = exp.func("TYPEOF", column.copy(), dialect=self.dialect)
+        return exp.In(this=held, expressions=[_sql.text(storage), _sql.text("null")])
+
+    def session(self) -> _Session:
+        if not self._path.is_file():
+            raise BasculeError(
+                f"{self.url}: there is no such file (looked for {self._path.resolve()}). A relative path starts at the "
+                "working directory"
+            )
+        return _Session(self)
+
+    def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
+        if self.settings.init and self.driver == "connectorx":
+            raise OptionError("option 'sessionInitStatement' needs the driver adbc for SQLite")
+        self._columns |= {column.name: column for column in columns}
+        first: list[exp.Expr] = [exp.alias_(exp.Literal.number(1), _MARK, quoted=True)]
+        first += [exp.alias_(_example(column.type), column.name, quoted=True) for column in columns]
+        rest = select.copy()
+        rest.set("expressions", [exp.alias_(exp.null(), _MARK, quoted=True), *rest.expressions])
+        sql = _sql.generate(exp.union(exp.select(*first), rest, distinct=False), self.dialect)
+        if self.driver == "connectorx":
+            return _WithoutFirstRow(ConnectorXStream(f"sqlite://{quote(str(self._path.resolve()))}", sql))
+        connection = needs("adbc_driver_sqlite.dbapi").connect(self.uri(), autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+                if self.settings.init:
+                    cursor.execute(self.settings.init)
+        except BaseException:
+            connection.close()
+            raise
+        rows = self.settings.fetchsize or BATCH_ROWS
+        return _WithoutFirstRow(AdbcStream(connection, sql, {"adbc.sqlite.query.batch_rows": str(rows)}))
+
+    def uri(self) -> str:
+        """The file, read only: reading creates none."""
+        return f"file:{quote(str(self._path.resolve()))}?mode=ro"
+
+    def own_ranges(self, session: Any, source: exp.Expr, n: int) -> list[exp.Expr | None] | None:
+        """Ranges of the rowid."""
+        if not _sql.is_table(source):
+            return None
+        try:
+            names = {row[1].lower() for row in session.rows(_sql.generate(_pragma(source), self.dialect))}
+            (name,) = [name for name in ("rowid", "_rowid_", "oid") if name not in names][:1]
+            column = exp.column(name)
+            bounds = _sql.select([exp.Min(this=column), exp.Max(this=column.copy())], source)
+            ((low, high),) = session.rows(_sql.generate(bounds, self.dialect))
+        except (BasculeError, ValueError):
+            return None  # a view, or a table without rowids
+        if low is None:
+            return None
+        kind = _partitions.INTEGER
+        cuts = _partitions.even_cuts(kind.number(str(low)), kind.number(str(high)), n, kind)
+        return _partitions.conditions(column, cuts, kind, self.dialect)
+
+    def explain(self, error: BaseException) -> BasculeError:
+        said = _sql.one_line(str(error).removeprefix("INTERNAL: "))
+        if ("integer overflow" in said or "Type mismatch" in said or "Invalid column type" in said) and self._source:
+            said = self._misfit() or said
+        hint = ""
+        if "locked" in said:
+            hint = ". Another program writes to it; try again"
+        elif "no such table" in said or "no such column" in said:
+            hint = '. Check dbtable or query; names with spaces are quoted: "my table"'
+        elif "not a database" in said:
+            hint = ". Check the path"
+        return BasculeError(f"{self.url}: {said}{hint}")
+
+    def _misfit(self) -> str | None:
+        """The first value that is not of its column's type, looked for when a guard has failed."""
+        assert self._source is not None
+        with contextlib.suppress(Exception), self.session() as session:
+            for column in self._columns.values():
+                if not isinstance(column.sql, exp.Case):
+                    continue  # read as text, which takes all
+                name = _sql.column(column.name)
+                fits = self._fits(name, column.type)
+                if column.type == pa.float64():
+                    real = _sql.cast(_sql.cast(name.copy(), "real", self.dialect), "integer", self.dialect)
+                    fits = exp.or_(fits, exp.EQ(this=real, expression=name.copy()))
+                held = exp.func("TYPEOF", name.copy(), dialect=self.dialect)
+                odd = _sql.select([held, name.copy()], self._source, exp.not_(exp.paren(fits))).limit(1)
+                for kind, value in session.rows(_sql.generate(odd, self.dialect)):
+                    return (
+                        f"column '{column.name}' is {column.type}, by its declaration or its first rows, but a row "
+                        f"holds {'an' if kind == 'integer' else 'a'} {kind}: {repr(value)[:60]}. Name a type that "
+                        f"takes it: customSchema := '{column.name} STRING'"
+                    )
+        return None
+
+
+class _Session:
+    """A connection of Python's sqlite3."""
+
+    def __init__(self, database: SQLite) -> None:
+        self._database = database
+        try:
+            self._connection = sqlite3.connect(
+                database.uri(), uri=True, timeout=_BUSY_TIMEOUT_MS / 1000, check_same_thread=False
+            )
+        except sqlite3.Error as e:
+            raise database.explain(e) from None
+        if database.settings.init:
+            self.rows(database.settings.init)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql).fetchall()
+        except sqlite3.Error as e:
+            raise self._database.explain(e) from None
+
+    def export_snapshot(self) -> str | None:
+        return None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class _WithoutFirstRow:
+    """A stream whose first row told the driver the types, and whose first column says which it is."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        first = True
+        for batch in self._stream:
+            if first:
+                if batch.num_rows == 0:
+                    continue
+                if batch.column(0)[0].as_py() != 1:
+                    raise BasculeError("SQLite gave the rows of a UNION ALL in another order than ever before")
+                batch, first = batch.slice(1), False
+            yield batch.select(range(1, batch.num_columns))
+
+    def cancel(self) -> None:
+        self._stream.cancel()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _declared_type(declared: str, held: set[str]) -> pa.DataType:
+    """SQLite's rules of affinity, and the names for what it has no type of its own for."""
+    bare = re.sub(r"\(.*\)", "", declared).strip()
+    if bare in ("BOOLEAN", "BOOL"):
+        return pa.bool_()
+    if bare == "DATE" and held <= {"text"}:
+        return pa.date32()
+    if bare in ("DATETIME", "TIMESTAMP") and held <= {"text"}:
+        return pa.timestamp("us")
+    if "INT" in bare:
+        return pa.int64()
+    if any(word in bare for word in ("CHAR", "CLOB", "TEXT")):
+        return pa.string()
+    if "BLOB" in bare:
+        return pa.binary()
+    if any(word in bare for word in ("REAL", "FLOA", "DOUB")):
+        return pa.float64()
+    if bare and not held & {"text", "blob"}:
+        return pa.float64()  # NUMERIC, DECIMAL(10, 2): stored as integers and reals
+    # No declaration, or one that the rows don't follow: what they hold.
+    return {frozenset({"integer"}): pa.int64(), frozenset({"blob"}): pa.binary()}.get(
+        frozenset(held), pa.float64() if held and held <= {"integer", "real"} else pa.string()
+    )
+
+
+def _example(kind: pa.DataType) -> exp.Expr:
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return exp.Literal.number(0)
+    if pa.types.is_floating(kind):
+        return exp.Literal.number("0.5")
+    return exp.HexString(this="00") if kind == pa.binary() else _sql.text("")
+
+
+def _pragma(source: exp.Expr) -> exp.Select:
+    """The columns of a table, hidden ones too."""
+    call = exp.func("PRAGMA_TABLE_XINFO", _sql.text(source.name), dialect="sqlite")
+    return exp.select("*").from_(exp.Table(this=call))
