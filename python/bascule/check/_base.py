@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -79,11 +81,21 @@ class Result:
     notes: tuple[str, ...] = ()
 
 
-def check(
-    id: str, proves: str, needs: tuple[str, ...] = ()
-) -> Callable[[Callable[[Subject, Findings], None]], Check]:
+def check(id: str, proves: str, needs: tuple[str, ...] = ()) -> Callable[[Callable[[Subject, Findings], None]], Check]:
     """Makes a check of a function."""
     return lambda run: Check(id, proves, needs, run)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Without the bridge's log: what it tells there of a class is what the checks tell."""
+    log = logging.getLogger("bascule")
+    handlers, propagate = log.handlers, log.propagate
+    log.handlers, log.propagate = [logging.NullHandler()], False
+    try:
+        yield
+    finally:
+        log.handlers, log.propagate = handlers, propagate
 
 
 def listed(names: object) -> str:
@@ -97,5 +109,9 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what if n == 1 else plural}"
 
 
-def mebibytes(n: float) -> str:
-    return f"{n / (1 << 20):.0f} MiB"
+def size(n: float) -> str:
+    """``70 bytes``, ``1.5 KiB``, ``256 MiB``."""
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if n >= 1 << power:
+            return f"{n / (1 << power):.3g} {unit}"
+    return f"{n:.0f} bytes"

@@ -6,11 +6,11 @@ import contextlib
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import count
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,9 +18,15 @@ from bascule import _instance, _native
 from bascule.check._base import Broken, Limits, Skip
 from bascule.contract import Option
 from bascule.errors import BasculeError, OptionError, describe, mask, printable
-from bascule.options import Options, is_secret_name
+from bascule.options import Options, declared, is_secret_name
+
+if TYPE_CHECKING:
+    from bascule.check._reading import FirstRead
 
 _aliases = count()
+
+#: What the core raises, by itself and through pyarrow's reader.
+CORE_ERRORS = (BasculeError, pa.ArrowException, OSError)
 
 
 class Subject:
@@ -37,12 +43,12 @@ class Subject:
         self.given = dict(options)
         self.source = source
         self.label = source if isinstance(source, str) else f"{source.__module__}:{source.__qualname__}"
-        self._deadline: float | None = None
-        self._started = 0.0
+        self._started: float | None = None
         self._aliases: dict[str, str] = {}  # names that only this check knows, and what a reader calls them
-        self._opened: tuple[_instance.Instance, BaseException | None] | None = None
+        self._opened: tuple[_instance.Instance, pa.Schema | None, BaseException | None] | None = None
         self._instances: list[_instance.Instance] = []
         self._core: _native.Source | None = None
+        self.first_read: FirstRead | None = None
 
     # ---- the class ----
 
@@ -82,7 +88,17 @@ class Subject:
 
     @cached_property
     def declarations(self) -> tuple[Option, ...]:
-        return tuple(o for o in getattr(self.cls, "OPTIONS", ()) if isinstance(o, Option))
+        declared = getattr(self.cls, "OPTIONS", ())
+        return tuple(o for o in declared if isinstance(o, Option)) if isinstance(declared, (tuple, list)) else ()
+
+    def new_options(self) -> Options:
+        """The options as the class is given them, whose they are to change.
+
+        Raises:
+            OptionError: they don't fit what it declares, or can't be resolved.
+        """
+        options = Options(self.pairs).resolve()
+        return declared(options, self.declarations) if self.declarations else options
 
     def is_secret(self, name: str) -> bool:
         """True if the value of this option is masked."""
@@ -90,21 +106,20 @@ class Subject:
 
     # ---- an instance without the core, for what the core does not show ----
 
-    def new_instance(self, pairs: list[tuple[str, str]] | None = None) -> _instance.Instance:
+    def new_instance(self) -> _instance.Instance:
         """An instance that was not asked anything yet; closed with the subject."""
-        made = _instance.Instance(self.found, self.label, self.pairs if pairs is None else pairs)
+        made = _instance.Instance(self.found, self.label, self.pairs)
         self._instances.append(made)
         return made
 
-    def opened(self) -> tuple[_instance.Instance, BaseException | None]:
-        """The instance that most checks ask, and what its opening raised."""
+    def opened(self) -> tuple[_instance.Instance, pa.Schema | None, BaseException | None]:
+        """The instance that most checks ask, its schema, and what its opening raised."""
         if self._opened is None:
-            instance, error = self.new_instance(), None
+            instance = self.new_instance()
             try:
-                self.schema_of(instance)
+                self._opened = instance, self.schema_of(instance), None
             except (Broken, BasculeError) as e:
-                error = e
-            self._opened = instance, error
+                self._opened = instance, None, e
         return self._opened
 
     def schema_of(self, instance: _instance.Instance) -> pa.Schema:
@@ -118,15 +133,18 @@ class Subject:
 
     @property
     def instance(self) -> _instance.Instance:
-        instance, error = self.opened()
+        instance, _, error = self.opened()
         if error is not None:
             raise error
         return instance
 
-    @cached_property
+    @property
     def schema(self) -> pa.Schema:
-        with self.attempt("infer_schema"):
-            return pa.schema(self.instance.object.infer_schema(self.instance.options))
+        """What the first call of ``infer_schema`` returned."""
+        _, schema, error = self.opened()
+        if error is not None:
+            raise error
+        return schema
 
     @cached_property
     def specs(self) -> list[dict[str, Any]]:
@@ -142,9 +160,11 @@ class Subject:
 
     def open(self, cls: type | None = None, options: Mapping[str, str] | None = None) -> _native.Source:
         """The class, or one that stands for it, opened by the core with every check of its batches."""
-        settings = {name: value for name, value in self.given.items() if name.casefold() != "bascule_validation"}
-        given = {**(settings if options is None else options), "bascule_validation": "full"}
-        return _native.Source(self.locator if cls is None else self._alias(cls), given)
+        given = self.given if options is None else options
+        others = {name: value for name, value in given.items() if name.casefold() != "bascule_validation"}
+        return _native.Source(
+            self.locator if cls is None else self._alias(cls), {**others, "bascule_validation": "full"}
+        )
 
     @property
     def core(self) -> _native.Source:
@@ -160,41 +180,34 @@ class Subject:
                 yield reader.read_next_batch()
         except StopIteration:
             return
-        except (pa.ArrowException, OSError, BasculeError) as e:
+        except CORE_ERRORS as e:
             raise Broken(self.shown(str(e))) from None
 
     # ---- time ----
 
-    def start(self) -> None:
-        """Begins the time that may be spent, once."""
-        if self._deadline is None:
-            self._started = time.monotonic()
-            self._deadline = self._started + self.limits.max_seconds
-
     def spent(self, share: float = 1.0) -> bool:
-        """True if this share of the time is used up."""
-        self.start()
-        return time.monotonic() - self._started >= self.limits.max_seconds * share
-
-    def need_time(self) -> None:
-        if self.spent():
-            raise Skip(f"the {self.limits.max_seconds:g} s are used up: raise max-seconds, or read fewer partitions")
+        """True if this share of the time is used up; it begins with the first question."""
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now
+        return now - self._started >= self.limits.max_seconds * share
 
     # ---- messages ----
 
     @contextlib.contextmanager
-    def attempt(self, what: str) -> Iterator[None]:
-        """What the class raises within is a failure; ``what`` says what was called."""
+    def attempt(self, what: str, partition: int | None = None) -> Iterator[None]:
+        """What the class raises within is a failure; ``what`` says what was called, "" for nothing of the class."""
         try:
             yield
         except (KeyboardInterrupt, Broken, Skip):
             raise
         except BaseException as e:
-            raise self.broken(e, what) from None
+            raise self.broken(e, what, partition) from None
 
-    def broken(self, error: BaseException, what: str) -> Broken | BasculeError:
+    def broken(self, error: BaseException, what: str, partition: int | None = None) -> Broken | BasculeError:
         """The failure that an error is, in an engine's words. An OptionError stays one."""
-        text = describe(error, f"{self.label}: {what}" if what else self.label, self.secrets())
+        where = self.label if partition is None else f"{self.label}, partition {partition}"
+        text = describe(error, f"{where}: {what}" if what else where, self.secrets())
         return OptionError(text) if isinstance(error, OptionError) else Broken(self.shown(text))
 
     def shown(self, text: str) -> str:
@@ -213,7 +226,7 @@ class Subject:
 
     def close(self) -> None:
         """Closes every instance and forgets every name."""
-        self._core = None
+        self.first_read = self._core = None
         for instance in self._instances:
             instance.close()
         for alias in self._aliases:
@@ -222,5 +235,7 @@ class Subject:
             _instance.release(self.found)
 
 
-def names_of(parts: Sequence[Any], name: Callable[[Any], str]) -> list[str]:
-    return [name(part) for part in parts]
+def items_of(returned: Any) -> Iterator[Any]:
+    """The items of what ``read_partition`` returned: it may be one that exports Arrow, by itself."""
+    alone = hasattr(returned, "__arrow_c_stream__") or hasattr(returned, "__arrow_c_array__")
+    return iter((returned,) if alone else returned)
