@@ -195,7 +195,7 @@ def validation(quick: bool) -> Case:
     setup = (
         "The core's check of a batch of the first case, by a program in C that calls it again and again, in percent of "
         f"the time that one of {N_THREADS} DuckDB threads has for a batch in that query, {n} pairs. The second line of "
-        "each is the worst that flat columns do: not nullable, with a bitmap, the null count unknown"
+        "each is the worst that such columns do: with nulls, whose number must be that of the bitmap"
     )
     return Case("Validation of a batch", setup, figures)
 

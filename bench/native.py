@@ -29,7 +29,7 @@ def program(name: str) -> Path:
 
 
 def validate_batch(columns: str, rows: int, calls: int = 20_000) -> tuple[float, float]:
-    """Seconds for the check of one batch: without bitmaps, and with every bit of them counted."""
+    """Seconds for the check of one batch: without nulls, and with every bit of their bitmaps counted."""
     command = [str(program("validate_batch")), columns, str(rows), str(calls)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     plain, counted = done.stdout.split()
