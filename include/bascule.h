@@ -353,6 +353,11 @@ int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct b
  * poll  borrowed for the call, may be NULL
  * out   out; release == NULL: no more batches, and none after it
  *
+ * Checked, for the rows of `out` and at every depth: what the structs say of lengths,
+ * buffers and children, null counts, offsets, list views, dictionary indices, unions and
+ * run ends. Only with bascule_validation = 'full': string views, and that text is
+ * UTF-8. Never: that a buffer is as long as its array says, which nobody can.
+ *
  * The buffers are the ones that the class handed over; they live until `out`
  * (or the children moved out of it) is released, which may be on any thread
  * and after everything else is closed. After a failure the cursor is at its

@@ -3,7 +3,7 @@
  *
  * One batch, on its way through a cursor:
  *   executor.read_next -> match (names and types, once per schema)
- *                      -> validate (lengths, buffer and null counts, per batch)
+ *                      -> validate (lengths, counts, offsets, indices, per batch)
  *                      -> project (the asked columns, by pointer)
  *
  * No locks: plans are immutable once made, a scan's counters are atomic, a
@@ -49,11 +49,12 @@ int bsc__match_schema(struct bsc__match *match, struct ArrowSchema *schema, cons
 /* ---- validate ---- */
 
 /* Checks arrays against the declared types, so that nothing behind the core
- * reads beyond what an array says of itself. */
+ * reads beyond what an array says of itself; but for string views, and bytes that are
+ * no text, which are found in full. */
 struct bsc__validate {
 	struct ArrowArrayView *views; /* one per asked column */
 	int64_t n_views;
-	bool full; /* every offset and all text, else lengths and counts */
+	bool full; /* string views and all text too, and rows that are not read */
 };
 
 int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *match, bool full,
@@ -63,6 +64,11 @@ void bsc__validate_release(struct bsc__validate *validate);
 /* array: borrowed. Looks at the root and at the asked columns only. */
 int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match *match, struct ArrowArray *array,
                         const struct bsc__place *place, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* What is wrong with the null counts, offsets, indices, type ids or run ends of a column
+ * whose layout was checked, or NULL. Looks at rows [from, from + n), what is nested in
+ * them, and all of the dictionaries, runs and dense unions there; whole: at everything. */
+const char *bsc__check_values(const struct ArrowArrayView *view, int64_t from, int64_t n, bool whole);
 
 /* True if bits [from, from + n) are all ones. */
 bool bsc__all_valid(const uint8_t *bitmap, int64_t from, int64_t n);

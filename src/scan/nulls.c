@@ -1,8 +1,7 @@
 /* Nulls where infer_schema said that there are none, at any depth.
  *
  * A null counts where a reader meets it: not below a null parent, not in items that no
- * list has, in a dictionary only if an index points to it. Offsets and indices may
- * be wrong here, where only the layout was checked: what lies outside is left alone. */
+ * list has, in a dictionary only if an index points to it. */
 #include "scan/internal.h"
 
 #include <string.h>
@@ -67,11 +66,7 @@ static const struct ArrowSchema *find_in_union(const struct ArrowSchema *field, 
                                                int64_t from, int64_t n, const struct ArrowSchema *strict)
 {
 	for (int64_t i = from; i < from + n; i++) {
-		int8_t id = ArrowArrayViewUnionTypeId(view, i);
-		int8_t child = id < 0 ? -1 : ArrowArrayViewUnionChildIndex(view, i);
-		if (child < 0 || child >= view->n_children) {
-			continue;
-		}
+		int8_t child = ArrowArrayViewUnionChildIndex(view, i);
 		int64_t at = ArrowArrayViewUnionChildOffset(view, i);
 		const struct ArrowSchema *found = find_in(field->children[child], view->children[child], at, 1, strict);
 		if (found) {
@@ -177,7 +172,7 @@ static const struct ArrowSchema *find_below(const struct ArrowSchema *field, con
 static const struct ArrowSchema *find_in(const struct ArrowSchema *field, const struct ArrowArrayView *view,
                                          int64_t from, int64_t n, const struct ArrowSchema *strict)
 {
-	if (n <= 0 || from < 0 || from > view->length - n) {
+	if (n == 0) {
 		return NULL;
 	}
 	strict = strictest(field, strict);

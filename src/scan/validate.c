@@ -1,7 +1,8 @@
-/* What a class hands over is checked before an engine reads it: pointers,
- * lengths, buffer and null counts of each batch always; each offset, dictionary
- * index and all text with bascule_validation = 'full'. The checks of buffers
- * against types are nanoarrow's; here is what it takes for granted. */
+/* What a class hands over is checked before an engine reads it. Of each batch always:
+ * pointers, lengths, buffer and null counts, and for the rows that are read offsets,
+ * dictionary indices, type ids and run ends (values.c). With bascule_validation =
+ * 'full': those of all rows that the arrays have, string views and all text. The
+ * checks of buffers against types are nanoarrow's; here is what it takes for granted. */
 #include "scan/internal.h"
 
 #include <errno.h>
@@ -126,70 +127,6 @@ static const char *check_shape(const struct ArrowArrayView *view, struct ArrowAr
 
 /* ---- every value ---- */
 
-static bool check_list_views(const struct ArrowArrayView *view)
-{
-	bool large = view->storage_type == NANOARROW_TYPE_LARGE_LIST_VIEW;
-	union ArrowBufferViewData offsets = view->buffer_views[1].data, sizes = view->buffer_views[2].data;
-	for (int64_t i = view->offset; i < view->offset + view->length; i++) {
-		int64_t offset = large ? offsets.as_int64[i] : offsets.as_int32[i];
-		int64_t size = large ? sizes.as_int64[i] : sizes.as_int32[i];
-		if (offset < 0 || size < 0 || size > view->children[0]->length || offset > view->children[0]->length - size) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* What nanoarrow's full validation trips over, before it runs. Returns what is
- * wrong with the column or one nested in it, or NULL. */
-static const char *check_before_full(const struct ArrowArrayView *view)
-{
-	if (is_list_view(view->storage_type) && !check_list_views(view)) {
-		return "has a list outside its items";
-	}
-	for (int64_t i = 0; i < view->n_children; i++) {
-		const char *what = check_before_full(view->children[i]);
-		if (what) {
-			return what;
-		}
-	}
-	return view->dictionary ? check_before_full(view->dictionary) : NULL;
-}
-
-/* nanoarrow lets a dense union point one beyond its child's end. */
-static bool check_union_offsets(const struct ArrowArrayView *view)
-{
-	for (int64_t i = 0; i < view->length; i++) {
-		int8_t child = ArrowArrayViewUnionChildIndex(view, i);
-		if (ArrowArrayViewUnionChildOffset(view, i) >= view->children[child]->length) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* What it lets pass, once it has run: as above. */
-static const char *check_after_full(const struct ArrowArrayView *view)
-{
-	bool has_bitmap = view->layout.buffer_type[0] == NANOARROW_BUFFER_TYPE_VALIDITY;
-	/* Engines skip a bitmap where the count is 0, and read what it hides. */
-	if (has_bitmap && view->null_count >= 0 && view->buffer_views[0].data.data &&
-	    view->null_count !=
-	        view->length - ArrowBitCountSet(view->buffer_views[0].data.as_uint8, view->offset, view->length)) {
-		return "has a null count that its bitmap contradicts";
-	}
-	if (view->storage_type == NANOARROW_TYPE_DENSE_UNION && !check_union_offsets(view)) {
-		return "has a union's offset outside its child";
-	}
-	for (int64_t i = 0; i < view->n_children; i++) {
-		const char *what = check_after_full(view->children[i]);
-		if (what) {
-			return what;
-		}
-	}
-	return view->dictionary ? check_after_full(view->dictionary) : NULL;
-}
-
 /* nanoarrow takes for granted that a view lies within its buffer. True if each
  * of the column does, nested ones too. */
 static bool check_views(const struct ArrowArrayView *view)
@@ -247,18 +184,10 @@ static const char *unreadable(const struct ArrowError *reason, char what[WHAT_CA
 	return what;
 }
 
-/* Every value of a column whose layout was checked. text: where the answer may
- * stand. */
-static const char *check_full(struct ArrowArrayView *view, char text[WHAT_CAP])
+/* Every value of a column whose layout was checked. */
+static const char *check_full(const struct ArrowArrayView *view)
 {
-	struct ArrowError reason;
-	const char *what = check_before_full(view);
-	if (!what && ArrowArrayViewValidate(view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK) {
-		what = unreadable(&reason, text);
-	}
-	if (!what) {
-		what = check_after_full(view);
-	}
+	const char *what = bsc__check_values(view, 0, view->length, true);
 	if (!what && !check_views(view)) {
 		what = "has a string view outside its buffers";
 	}
@@ -313,8 +242,8 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 		if (!what && ArrowArrayViewSetArray(view, column, &reason) != NANOARROW_OK) {
 			what = unreadable(&reason, text);
 		}
-		if (!what && validate->full) {
-			what = check_full(view, text);
+		if (!what) {
+			what = validate->full ? check_full(view) : bsc__check_values(view, array->offset, array->length, false);
 		}
 		if (what) {
 			char message[sizeof(text) + 8];

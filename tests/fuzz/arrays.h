@@ -10,8 +10,10 @@
  *   lists of buffers and children    of another length, or missing
  *   buffers                          missing
  *   structs                          released, missing; a dictionary too many
- *   offsets, sizes, views, indices,  any value; with bascule_validation = 'full'
- *   type ids, run ends               found, else left to the reader
+ *   offsets, sizes, indices,         any value
+ *   type ids, run ends
+ *   string views, text               any value; with bascule_validation = 'full'
+ *                                    found, else left to the reader
  *   sizes of variadic buffers        any value that is not above the real one
  */
 #ifndef FUZZ_ARRAYS_H
@@ -30,8 +32,7 @@ void array_of_bytes(struct input *in, const struct ArrowSchema *schema, struct A
 int64_t arrays_live(void);
 
 /* Reads every value of a column as an engine does that trusts it, and ends the
- * run where it can't. full: all; else what the layout alone promises: the fixed
- * widths, the bitmap, the first and the last offset. */
+ * run where it can't. full: string views too, and text must be UTF-8. */
 void walk_column(const struct ArrowSchema *field, const struct ArrowArray *array, bool full);
 
 /* The number behind the colon of "+w:3". */

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 
 import pyarrow as pa
 import pytest
 
+from hostile import lies
 from hostile.c_data import ArrowArray, ArrowSchema, Broken, ReleaseArray, ReleaseSchema, released, shells
+from hostile.lies import set_, set_buffer
 
 BATCH = pa.record_batch(
     {
@@ -23,52 +24,17 @@ BATCH = pa.record_batch(
         ),
     }
 )
-INDEX = {name: i for i, name in enumerate(BATCH.schema.names)}
 HUGE = 2**63 - 1
-
-
-def set_(path, **fields):
-    """Sets fields of the array at a path: "" the root, "s" a column, "r.0" its child, "d.dictionary"."""
-
-    def damage(schema, array):
-        at = array
-        for step in path.split(".") if path else ():
-            if step == "dictionary":
-                at = at.dictionary.contents
-            else:
-                at = at.children[INDEX[step] if step in INDEX else int(step)].contents
-        for name, value in fields.items():
-            setattr(at, name, value)
-
-    return damage
 
 
 def set_schema(path, **fields):
     def damage(schema, array):
-        at = schema
-        for step in path.split(".") if path else ():
-            at = at.dictionary.contents if step == "dictionary" else at.children[INDEX.get(step, step)].contents
         for name, value in fields.items():
-            setattr(at, name, value)
+            setattr(lies.at(schema, schema, path), name, value)
 
     return damage
 
 
-def set_buffer(path, i, value):
-    """A buffer: None, or bytes of its own."""
-
-    def damage(schema, array):
-        at = array
-        for step in path.split(".") if path else ():
-            at = at.dictionary.contents if step == "dictionary" else at.children[INDEX.get(step) or 0].contents
-        memory = ctypes.create_string_buffer(value, len(value) + 64) if value is not None else None
-        _kept.append(memory)
-        at.buffers[i] = ctypes.addressof(memory) if memory is not None else None
-
-    return damage
-
-
-_kept: list[object] = []
 NO_ARRAYS = ctypes.POINTER(ctypes.POINTER(ArrowArray))()
 NO_SCHEMAS = ctypes.POINTER(ctypes.POINTER(ArrowSchema))()
 NO_BUFFERS = ctypes.POINTER(ctypes.c_void_p)()
@@ -126,17 +92,6 @@ LAYOUT = {
     "union: no type ids": set_buffer("u", 0, None),
 }
 
-#: Found with bascule_validation = 'full' only, and harmful to a reader that trusts them.
-VALUES = {
-    "offsets that fall": set_buffer("s", 1, struct.pack("<4i", 0, 3, 1, 6)),
-    "offsets below zero": set_buffer("s", 1, struct.pack("<4i", -8, 3, 6, 6)),
-    "list offsets that fall": set_buffer("l", 1, struct.pack("<4i", 0, 2, 1, 3)),
-    "text that is no UTF-8": set_buffer("s", 2, b"\xff\xfe\xfdtwo"),
-    "dictionary index beyond": set_buffer("d", 1, struct.pack("<3i", 0, 7, 0)),
-    "dictionary index below zero": set_buffer("d", 1, struct.pack("<3i", 0, -1, 0)),
-    "union type id of no child": set_buffer("u", 0, struct.pack("<3b", 0, 5, 0)),
-}
-
 SCHEMAS = {
     "no format": set_schema("", format=None),
     "no format of a column": set_schema("n", format=None),
@@ -179,11 +134,27 @@ def test_a_layout_that_lies_is_a_message(read, damage, full):
     assert "broken Arrow array" in message or "released already" in message or "null" in message, message
 
 
-@pytest.mark.parametrize("damage", VALUES.values(), ids=VALUES)
-def test_values_that_lie_are_a_message_with_full_validation(read, damage):
-    message = read.fails(BATCH.schema, broken(damage), full=True)
-    assert "hostile:Yields, partition 0 of 1, batch 0: column '" in message
-    assert "broken Arrow array: check the library that made it" in message
+# ---- numbers that lie ----
+
+
+@pytest.fixture(scope="module")
+def told():
+    """What the user reads, by mode and name."""
+    return {"layout": lies.told("layout", list(lies.LIES)), "full": lies.told("full", [*lies.LIES, *lies.IN_FULL])}
+
+
+FOUND = [("layout", name) for name in lies.LIES] + [("full", name) for name in [*lies.LIES, *lies.IN_FULL]]
+
+
+@pytest.mark.parametrize(("mode", "name"), FOUND, ids=[f"{mode}: {name}" for mode, name in FOUND])
+def test_a_number_that_lies_is_a_message(told, mode, name):
+    _, column, words = (lies.LIES | lies.IN_FULL)[name]
+    *messages, others = told[mode][name]
+    for message in messages:
+        assert f"__main__:Liar, partition 0 of 1, batch 0: column '{column}' " in message
+        assert words in message
+        assert "broken Arrow array: check the library that made it" in message
+    assert others == lies.BATCH.num_rows, "columns that a query doesn't read are not its affair"
 
 
 @pytest.mark.parametrize("damage", SCHEMAS.values(), ids=SCHEMAS)

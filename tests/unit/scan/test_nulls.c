@@ -6,11 +6,6 @@ static void forbids_null(struct fixture *f, const char *message)
 	assert_fails(validate(f, true), BSC_MISMATCH, &f->err, message);
 }
 
-static void forbids_null_in_layout(struct fixture *f, const char *message)
-{
-	assert_fails(validate(f, false), BSC_MISMATCH, &f->err, message);
-}
-
 static struct ArrowSchema required(struct ArrowSchema column)
 {
 	column.flags = 0;
@@ -149,55 +144,6 @@ static void test_one_zero_is_found_wherever_it_is(void **state)
 	}
 }
 
-/* ---- offsets and indices that lie: full finds them, here they are left alone ---- */
-
-static void test_list_offsets_out_of_range_are_left_alone(void **state)
-{
-	struct fixture *f = *state;
-	static const int32_t offsets[] = {0, 4, -9, 1 << 30, 2, INT32_MIN, INT32_MAX, 1, 8, 9, 10};
-	static const uint8_t rows[] = {0xB5, 0x02}, items[] = {0xFF, 0x01};
-	struct ArrowSchema column = nested("+l", "i");
-	column.children[0]->flags = 0;
-	batch_of(f, column);
-	f->array.offset = 0;
-	f->x->offset = 0;
-	f->x->length = 10;
-	f->x->buffers[0] = rows;
-	f->x->null_count = -1;
-	f->x->buffers[1] = offsets;
-	f->x->children[0]->offset = 0;
-	f->x->children[0]->length = 10;
-	f->x->children[0]->buffers[0] = items;
-	f->x->children[0]->null_count = -1;
-	forbids_null_in_layout(f, "'item' is not nullable"); /* the last list has item 9 */
-	static const uint8_t without_last[] = {0xB5, 0x00};
-	f->x->buffers[0] = without_last;
-	assert_ok(validate(f, false), &f->err);
-}
-
-static void test_dictionary_indices_out_of_range_are_left_alone(void **state)
-{
-	struct fixture *f = *state;
-	static const int32_t indices[] = {0, -1, 1 << 30, INT32_MIN, 1};
-	static const uint8_t values[] = {0xFD};
-	struct ArrowSchema column, dictionary;
-	mock_field_init(&column, "x", "i");
-	mock_field_init(&dictionary, "", "u");
-	assert_int_equal(ArrowSchemaAllocateDictionary(&column), NANOARROW_OK);
-	ArrowSchemaMove(&dictionary, column.dictionary);
-	batch_of(f, required(column));
-	f->array.offset = 0;
-	f->array.length = 5;
-	f->x->offset = 0;
-	f->x->length = 5;
-	f->x->buffers[1] = indices;
-	f->x->dictionary->buffers[0] = values;
-	f->x->dictionary->null_count = -1;
-	forbids_null_in_layout(f, "'x' is not nullable");
-	f->array.length = 4;
-	assert_ok(validate(f, false), &f->err);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,8 +155,6 @@ int main(void)
 	    TEST(test_null_in_a_field_two_structs_down_is_found_by_all_offsets),
 	    TEST(test_required_field_of_a_null_struct_may_be_null),
 	    TEST(test_one_zero_is_found_wherever_it_is),
-	    TEST(test_list_offsets_out_of_range_are_left_alone),
-	    TEST(test_dictionary_indices_out_of_range_are_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
-/* Values that nanoarrow lets pass or trips over. Arrays written by hand: the mock
- * makes no such types. */
+/* Numbers of lists, views, unions, runs and bitmaps that lie. Arrays written by hand: the
+ * mock makes no such types. */
 #include "mock_executor.h"
 #include "scan/internal.h"
+
+#include <stdlib.h>
 
 static const struct bsc__place place = {"acme:Orders", 0, 1, 0};
 
@@ -66,17 +68,21 @@ static int validate(struct column *c, bool full, struct bsc_error *err)
 	return rc;
 }
 
-static void accepts(struct column *c, bool full)
+/* Whatever the level. */
+static void both_accept(struct column *c)
 {
 	struct bsc_error err;
-	assert_ok(validate(c, full, &err), &err);
+	assert_ok(validate(c, false, &err), &err);
+	assert_ok(validate(c, true, &err), &err);
 }
 
-static void refuses(struct column *c, bool full, const char *what)
+static void both_refuse(struct column *c, const char *what)
 {
 	struct bsc_error err;
-	assert_fails(validate(c, full, &err), BSC_MALFORMED, &err, what);
-	assert_non_null(strstr(err.message, "acme:Orders, partition 0 of 1, batch 0: column 'x' "));
+	for (int full = 0; full < 2; full++) {
+		assert_fails(validate(c, full, &err), BSC_MALFORMED, &err, what);
+		assert_non_null(strstr(err.message, "acme:Orders, partition 0 of 1, batch 0: column 'x' "));
+	}
 }
 
 static void column_release(struct column *c)
@@ -84,7 +90,7 @@ static void column_release(struct column *c)
 	c->declared.release(&c->declared);
 }
 
-static void test_list_view_outside_its_items_is_found_by_full(void **state)
+static void test_list_view_outside_its_items_is_refused(void **state)
 {
 	(void)state;
 	static const struct {
@@ -98,17 +104,16 @@ static void test_list_view_outside_its_items_is_found_by_full(void **state)
 		column_init(&c, "+vl", 3, 1, 4);
 		c.buffers[1] = offsets;
 		c.buffers[2] = sizes;
-		accepts(&c, false);
 		if (rows[i].valid) {
-			accepts(&c, true);
+			both_accept(&c);
 		} else {
-			refuses(&c, true, "has a list outside its items");
+			both_refuse(&c, "has a list outside its items");
 		}
 		column_release(&c);
 	}
 }
 
-static void test_large_list_view_whose_end_is_beyond_64_bits_is_found_by_full(void **state)
+static void test_large_list_view_whose_end_is_beyond_64_bits_is_refused(void **state)
 {
 	(void)state;
 	int64_t offsets[] = {0, INT64_MAX}, sizes[] = {1, INT64_MAX};
@@ -116,8 +121,7 @@ static void test_large_list_view_whose_end_is_beyond_64_bits_is_found_by_full(vo
 	column_init(&c, "+vL", 3, 1, 4);
 	c.buffers[1] = offsets;
 	c.buffers[2] = sizes;
-	accepts(&c, false);
-	refuses(&c, true, "has a list outside its items");
+	both_refuse(&c, "has a list outside its items");
 	column_release(&c);
 }
 
@@ -128,12 +132,11 @@ static void test_list_view_without_its_sizes_is_refused(void **state)
 	struct column c;
 	column_init(&c, "+vl", 3, 1, 4);
 	c.buffers[1] = offsets;
-	refuses(&c, false, "has no sizes of its lists");
-	refuses(&c, true, "has no sizes of its lists");
+	both_refuse(&c, "has no sizes of its lists");
 	column_release(&c);
 }
 
-static void test_union_that_points_one_beyond_its_child_is_found_by_full(void **state)
+static void test_union_that_points_one_beyond_its_child_is_refused(void **state)
 {
 	(void)state;
 	int8_t ids[] = {5, 7};
@@ -142,11 +145,9 @@ static void test_union_that_points_one_beyond_its_child_is_found_by_full(void **
 	column_init(&c, "+ud:5,7", 2, 2, 4);
 	c.buffers[0] = ids;
 	c.buffers[1] = offsets;
-	accepts(&c, false);
-	accepts(&c, true);
+	both_accept(&c);
 	offsets[0] = 4;
-	accepts(&c, false);
-	refuses(&c, true, "has a union's offset outside its child");
+	both_refuse(&c, "has a union's offset outside its child");
 	column_release(&c);
 }
 
@@ -155,16 +156,14 @@ static void test_rows_without_runs_are_refused(void **state)
 	(void)state;
 	struct column c;
 	column_init(&c, "+r", 0, 2, 4);
-	accepts(&c, false);
-	accepts(&c, true);
+	both_accept(&c);
 	c.children[0].length = 0;
 	c.children[1].length = 0;
-	refuses(&c, false, "has rows, but no runs");
-	refuses(&c, true, "has rows, but no runs");
+	both_refuse(&c, "has rows, but no runs");
 	column_release(&c);
 }
 
-static void test_null_count_that_hides_nulls_is_found_by_full(void **state)
+static void test_null_count_that_hides_nulls_is_refused(void **state)
 {
 	(void)state;
 	static const uint8_t bits[] = {0x2D}; /* rows 0, 2, 3 and 5 hold values */
@@ -178,11 +177,106 @@ static void test_null_count_that_hides_nulls_is_found_by_full(void **state)
 		c.buffers[0] = bits;
 		c.array.null_count = counts[i].null_count;
 		c.array.offset = counts[i].offset;
-		accepts(&c, false);
 		if (counts[i].valid) {
-			accepts(&c, true);
+			both_accept(&c);
 		} else {
-			refuses(&c, true, "has a null count that its bitmap contradicts");
+			both_refuse(&c, "has a null count that its bitmap contradicts");
+		}
+		column_release(&c);
+	}
+}
+
+static void test_type_id_of_no_member_is_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *format;
+		int8_t id;
+		bool valid;
+	} ids[] = {{"+us:0,1", 1, true}, {"+us:0,1", 2, false},  {"+us:0,1", -1, false},  {"+us:0,1", INT8_MIN, false},
+	           {"+us:5,7", 7, true}, {"+us:5,7", 6, false},  {"+us:5,7", 0, false},   {"+us:5,7", -5, false},
+	           {"+us:1,0", 0, true}, {"+us:1,0", 2, false},  {"+ud:0,1", 1, true},    {"+ud:0,1", 2, false},
+	           {"+ud:5,7", 7, true}, {"+ud:5,7", -1, false}, {"+us:0,127", 127, true}};
+	for (size_t i = 0; i < LENGTH(ids); i++) {
+		int8_t rows[] = {(int8_t)strtol(ids[i].format + 4, NULL, 10), ids[i].id};
+		static const int32_t offsets[] = {0, 0};
+		struct column c;
+		column_init(&c, ids[i].format, ids[i].format[2] == 'd' ? 2 : 1, 2, 4);
+		c.buffers[0] = rows;
+		c.buffers[1] = offsets;
+		if (ids[i].valid) {
+			both_accept(&c);
+		} else {
+			both_refuse(&c, "has a union's type id that no member has");
+		}
+		column_release(&c);
+	}
+}
+
+static void test_dense_union_offset_outside_its_member_is_refused(void **state)
+{
+	(void)state;
+	static const int32_t wrong[] = {4, -1, INT32_MAX, INT32_MIN};
+	for (size_t i = 0; i < LENGTH(wrong); i++) {
+		int8_t ids[] = {0, 1};
+		int32_t offsets[] = {0, wrong[i]};
+		struct column c;
+		column_init(&c, "+ud:0,1", 2, 2, 4);
+		c.buffers[0] = ids;
+		c.buffers[1] = offsets;
+		both_refuse(&c, "has a union's offset outside its child");
+		column_release(&c);
+	}
+}
+
+static void test_run_ends_that_do_not_rise_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		int32_t ends[4];
+		const char *what; /* NULL: fine */
+	} runs[] = {{{1, 2, 3, 4}, NULL},
+	            {{1, 2, 2, 4}, "has run ends that don't rise"},
+	            {{3, 2, 1, 4}, "has run ends that don't rise"},
+	            {{1, -5, 3, 4}, "has run ends that don't rise"},
+	            {{1, INT32_MAX, INT32_MIN, 4}, "has run ends that don't rise"},
+	            {{0, 1, 2, 3}, "All run ends must be greater than 0"},
+	            {{-3, -2, 0, 1}, "All run ends must be greater than 0"},
+	            {{1, 2, 3, 1}, "Last run end is 1"}};
+	for (size_t i = 0; i < LENGTH(runs); i++) {
+		struct column c;
+		column_init(&c, "+r", 0, 2, 4);
+		c.child_buffers[0][1] = runs[i].ends;
+		if (runs[i].what) {
+			both_refuse(&c, runs[i].what);
+		} else {
+			both_accept(&c);
+		}
+		column_release(&c);
+	}
+}
+
+static void test_list_beyond_its_items_is_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		int32_t offsets[3];
+		const char *what; /* NULL: fine */
+	} rows[] = {{{0, 4, 4}, NULL},
+	            {{2, 2, 2}, NULL},
+	            {{0, 5, 4}, "has offsets that are negative or fall"},
+	            {{0, INT32_MAX, 4}, "has offsets that are negative or fall"},
+	            {{0, -1, 4}, "has offsets that are negative or fall"},
+	            {{0, INT32_MIN, 4}, "has offsets that are negative or fall"},
+	            {{0, 0, 5}, "Expected child of list array to have length >= 5"}};
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct column c;
+		column_init(&c, "+l", 2, 1, 4);
+		c.buffers[1] = rows[i].offsets;
+		if (rows[i].what) {
+			both_refuse(&c, rows[i].what);
+		} else {
+			both_accept(&c);
 		}
 		column_release(&c);
 	}
@@ -197,8 +291,7 @@ static void test_empty_strings_need_no_data(void **state)
 		struct column c;
 		column_init(&c, formats[i], 3, 0, 0);
 		c.buffers[1] = zeros;
-		accepts(&c, false);
-		accepts(&c, true);
+		both_accept(&c);
 		column_release(&c);
 	}
 }
@@ -206,13 +299,17 @@ static void test_empty_strings_need_no_data(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_list_view_outside_its_items_is_found_by_full),
-	    cmocka_unit_test(test_large_list_view_whose_end_is_beyond_64_bits_is_found_by_full),
+	    cmocka_unit_test(test_list_view_outside_its_items_is_refused),
+	    cmocka_unit_test(test_large_list_view_whose_end_is_beyond_64_bits_is_refused),
 	    cmocka_unit_test(test_list_view_without_its_sizes_is_refused),
-	    cmocka_unit_test(test_union_that_points_one_beyond_its_child_is_found_by_full),
+	    cmocka_unit_test(test_union_that_points_one_beyond_its_child_is_refused),
 	    cmocka_unit_test(test_rows_without_runs_are_refused),
+	    cmocka_unit_test(test_type_id_of_no_member_is_refused),
+	    cmocka_unit_test(test_dense_union_offset_outside_its_member_is_refused),
+	    cmocka_unit_test(test_run_ends_that_do_not_rise_are_refused),
+	    cmocka_unit_test(test_list_beyond_its_items_is_refused),
 	    cmocka_unit_test(test_empty_strings_need_no_data),
-	    cmocka_unit_test(test_null_count_that_hides_nulls_is_found_by_full),
+	    cmocka_unit_test(test_null_count_that_hides_nulls_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
