@@ -25,6 +25,40 @@ static bool is_duckdbs(const struct ArrowSchema *field, const char *type_name)
 	return strstr(text, "\"DuckDB\"") && (!type_name || strstr(text, type_name));
 }
 
+/* Extensions whose storage the importer takes for granted, or refuses without a word of the
+ * column: each needs one of these formats. */
+static const struct {
+	const char *name;
+	const char *duckdbs; /* in the metadata of DuckDB's own */
+	const char *formats[3];
+} storages[] = {
+    {"arrow.uuid", NULL, {"w:16"}},
+    {"arrow.bool8", NULL, {"c"}},
+    {"arrow.json", NULL, {"u", "U", "vu"}},
+    {"geoarrow.wkb", NULL, {"z", "Z", "vz"}},
+    {"arrow.parquet.variant", NULL, {"+s"}},
+    {"arrow.opaque", "\"hugeint\"", {"w:16"}},
+    {"arrow.opaque", "\"uhugeint\"", {"w:16"}},
+    {"arrow.opaque", "\"time_tz\"", {"w:8"}},
+    {"arrow.opaque", "\"bit\"", {"z", "Z", "vz"}},
+    {"arrow.opaque", "\"bignum\"", {"z", "Z", "vz"}},
+};
+
+static bool has_wrong_storage(const struct ArrowSchema *field)
+{
+	bool wrong = false;
+	for (size_t i = 0; i < sizeof(storages) / sizeof(storages[0]) && !wrong; i++) {
+		const char *duckdbs = storages[i].duckdbs;
+		if (is_extension(field, storages[i].name) && (!duckdbs || is_duckdbs(field, duckdbs))) {
+			wrong = true;
+			for (int k = 0; k < 3 && storages[i].formats[k] && !field->dictionary; k++) {
+				wrong = wrong && strcmp(field->format, storages[i].formats[k]) != 0;
+			}
+		}
+	}
+	return wrong;
+}
+
 /* ---- how the importer converts a leaf ---- */
 
 struct decimal {
@@ -221,6 +255,12 @@ static bool mend_format(struct ArrowSchema *field)
 static bool mend(struct ArrowSchema *field, const struct ArrowSchema *parent, bool in_fixed)
 {
 	bool mended = false;
+	if (has_wrong_storage(field)) {
+		/* Its storage, then. */
+		free((char *)(uintptr_t)field->metadata);
+		field->metadata = NULL;
+		mended = true;
+	}
 	if ((field->dictionary && is_bad_dictionary(field, in_fixed)) ||
 	    (is_run_end(field) && is_bad_run_end(field, parent))) {
 		take_place(field, field->dictionary ? field->dictionary : field->children[1]);

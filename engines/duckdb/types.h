@@ -30,7 +30,8 @@ static inline bool is_fixed_size_list(const struct ArrowSchema *field)
 }
 
 /* Makes `field`, a copy that bsc_schema_copy made, a type that DuckDB reads and that
- * may hold the same values: encodings are taken off, numbers become wider. True if
+ * may hold the same values: encodings are taken off, numbers become wider, extensions over a
+ * storage that isn't theirs become the storage. True if
  * there was something to do. */
 bool types_mend(struct ArrowSchema *field);
 

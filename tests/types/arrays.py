@@ -7,6 +7,7 @@ Below every null stands a value, as Arrow allows: whoever forgets the validity r
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import struct
 from collections.abc import Callable
@@ -88,6 +89,42 @@ EXTENSIONS: dict[str, pa.DataType | pa.Field] = {
     "unknown over a struct": extension("acme.pair", pa.struct([("a", pa.int8()), ("b", pa.string())])),
 }
 
+
+def duckdbs(type_name: str, storage: pa.DataType) -> pa.Field:
+    """As DuckDB's own, over any storage: a field that pyarrow doesn't import."""
+    return extension("arrow.opaque", storage, json.dumps({"type_name": type_name, "vendor_name": "DuckDB"}))
+
+
+#: Extensions over a storage that isn't theirs: DuckDB reads bytes that are none of theirs, or says no more than the format.
+MISFITS: dict[str, pa.Field] = {
+    "uuid over int32": extension("arrow.uuid", pa.int32()),
+    "uuid over string": extension("arrow.uuid", pa.string()),
+    "uuid over binary": extension("arrow.uuid", pa.binary()),
+    "uuid over binary(8)": extension("arrow.uuid", pa.binary(8)),
+    "uuid over a list": extension("arrow.uuid", pa.list_(pa.int32())),
+    "uuid over a struct": extension("arrow.uuid", pa.struct([("a", pa.int32())])),
+    "uuid over a dictionary": extension("arrow.uuid", pa.dictionary(pa.int8(), pa.binary(16))),
+    "uuid over run ends": extension("arrow.uuid", pa.run_end_encoded(pa.int32(), pa.binary(16))),
+    "bool8 over int64": extension("arrow.bool8", pa.int64()),
+    "bool8 over string": extension("arrow.bool8", pa.string()),
+    "bool8 over a struct": extension("arrow.bool8", pa.struct([("a", pa.int32())])),
+    "bool8 over a dictionary": extension("arrow.bool8", pa.dictionary(pa.int8(), pa.int8())),
+    "json over int32": extension("arrow.json", pa.int32()),
+    "geoarrow.wkb over string": extension("geoarrow.wkb", pa.string()),
+    "variant over string": extension("arrow.parquet.variant", pa.string()),
+    "hugeint over binary(8)": duckdbs("hugeint", pa.binary(8)),
+    "hugeint over int32": duckdbs("hugeint", pa.int32()),
+    "hugeint over string": duckdbs("hugeint", pa.string()),
+    "uhugeint over binary(8)": duckdbs("uhugeint", pa.binary(8)),
+    "uhugeint over a list": duckdbs("uhugeint", pa.list_(pa.int32())),
+    "time_tz over binary(3)": duckdbs("time_tz", pa.binary(3)),
+    "time_tz over int32": duckdbs("time_tz", pa.int32()),
+    "bit over string": duckdbs("bit", pa.string()),
+    "bignum over int64": duckdbs("bignum", pa.int64()),
+    "uuid over string in a list": pa.field("v", pa.list_(extension("arrow.uuid", pa.string()).with_name("item"))),
+    "bool8 over int64 in a struct": pa.field("v", pa.struct([extension("arrow.bool8", pa.int64()).with_name("x")])),
+}
+
 # ---- layers: what may stand around a type ----
 
 
@@ -129,7 +166,8 @@ def field_of(kind: pa.DataType | pa.Field) -> pa.Field:
 
 # ---- special forms of one layer ----
 
-ODD: dict[str, pa.DataType] = {
+VARIANT = pa.struct([pa.field("metadata", pa.binary(), nullable=False), pa.field("value", pa.binary())])
+ODD: dict[str, pa.DataType | pa.Field] = {
     **{f"dictionary by {i}": pa.dictionary(i, pa.string()) for i in PLAIN[2:10]},
     "ordered dictionary": pa.dictionary(pa.int8(), pa.string(), ordered=True),
     **{f"run ends of {i}": pa.run_end_encoded(i, pa.string()) for i in (pa.int16(), pa.int64())},
@@ -148,6 +186,11 @@ ODD: dict[str, pa.DataType] = {
     "union of every plain type": pa.sparse_union([pa.field(f"f{i}", t) for i, t in enumerate(PLAIN[1:10])]),
     "union whose codes are swapped": pa.sparse_union([pa.field("a", pa.int32()), pa.field("b", pa.string())], [1, 0]),
     "union whose codes have a gap": pa.sparse_union([pa.field("a", pa.int32()), pa.field("b", pa.string())], [5, 9]),
+    "DuckDB's bit": pa.opaque(pa.binary(), "bit", "DuckDB"),
+    "DuckDB's bignum": pa.opaque(pa.binary(), "bignum", "DuckDB"),
+    "geometry": extension("geoarrow.wkb", pa.binary(), "{}"),
+    "geometry over large_binary": extension("geoarrow.wkb", pa.large_binary(), "{}"),
+    "variant": extension("arrow.parquet.variant", VARIANT),
 }
 
 
@@ -184,6 +227,7 @@ def catalogue() -> dict[str, dict[str, pa.Field]]:
     once = layered_once()
     for layer in LAYERS:
         out[layer] = {name: field for name, field in once.items() if name.startswith(f"{layer}<")}
+    out["misfits"] = MISFITS
     out["two layers"] = nested(2, pa.string())
     out["two layers of numbers"] = nested(2, pa.int32())
     out["three layers"] = nested(3, pa.string(), 5)
@@ -256,6 +300,24 @@ def temporal_pool(kind: pa.DataType) -> pa.Array:
     return pa.array([(0, 0, 0), (1, 2, 3), (-1, 31, -1), (0, 0, 10**15 + 1), (1200, -400, 1999), (7, 0, 1000)], kind)
 
 
+#: Bytes that are values to DuckDB, as it exports them itself: by an opaque's type or an extension's name.
+OWN_VALUES: dict[str, list[Any]] = {
+    "bit": [b"\x07\xfe", b"\x07\xff", b"\x05\xfd", b"\x00\xff", b"\x07\xfe\x01", b"\x05\xfdUU"],
+    "bignum": [
+        b"\x80\x00\x01\x00",
+        b"\x80\x00\x01\x01",
+        b"\x7f\xff\xfe\xfe",
+        b"\x7f\xff\xf5\xea\xd2\xfd8\x1e\xb5\t\x80\x00\x00",
+    ],
+    "geoarrow.wkb": [struct.pack("<BIdd", 1, 1, x, y) for x, y in ((0, 0), (1.5, -2), (1e300, 3))],
+    "arrow.parquet.variant": [
+        {"metadata": b"\x01\x00\x00", "value": b"\x14\x01\x00\x00\x00"},
+        {"metadata": b"\x01\x00\x00", "value": b"\x11text"},
+        {"metadata": b"\x01\x00\x00", "value": b"\x04"},
+        {"metadata": b"\x01\x02\x00\x01\x02ab", "value": b"\x02\x02\x00\x01\x00\x05\x07\x14\x01\x00\x00\x00\x05x"},
+    ],
+}
+
 # ---- arrays ----
 
 
@@ -302,6 +364,9 @@ class Builder:
         kind, nullable = field.type, field.nullable
         if isinstance(kind, pa.BaseExtensionType):
             return self.extension(field, n)
+        name = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+        if name in OWN_VALUES and kind in (pa.binary(), pa.large_binary(), VARIANT):
+            return self.own_values(name, kind, nullable, n)
         t = pa.types
         if t.is_dictionary(kind):
             return self.dictionary(field, n)
@@ -334,6 +399,8 @@ class Builder:
             filled = pa.array(self.random.choices(texts, k=n), kind.storage_type)
             buffers = [self.validity(n, field.nullable), *filled.buffers()[1:]]
             made = pa.Array.from_buffers(kind.storage_type, n, buffers)
+        elif getattr(kind, "type_name", "") in OWN_VALUES:
+            made = self.own_values(kind.type_name, kind.storage_type, field.nullable, n)
         elif getattr(kind, "type_name", "") == "time_tz":
             # DuckDB's own packing: microseconds of the day above 24 bits of offset.
             packed = [(self.random.randrange(DAY_S * 10**6) << 24) | 57_599 for _ in range(n)]
@@ -342,6 +409,12 @@ class Builder:
         else:
             made = self.array(storage, n)
         return pa.ExtensionArray.from_storage(kind, made)
+
+    def own_values(self, name: str, kind: pa.DataType, nullable: bool, n: int) -> pa.Array:
+        filled = pa.array(self.random.choices(OWN_VALUES[name], k=n), kind)
+        children = filled.flatten() if pa.types.is_struct(kind) else None
+        buffers = [self.validity(n, nullable), *filled.buffers()[1 : 1 if children else None]]
+        return pa.Array.from_buffers(kind, n, buffers, children=children)
 
     def dictionary(self, field: pa.Field, n: int) -> pa.Array:
         kind = field.type

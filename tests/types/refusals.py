@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nanoarrow as na
 import pyarrow as pa
 
@@ -25,6 +27,8 @@ def castable(field: pa.Field) -> pa.Field:
 
 def mended(field: pa.Field, *, in_fixed: bool = False, of_fixed: bool = False) -> pa.Field:
     """One turn of it. ``in_fixed``: the field is somewhere in a fixed-size list; ``of_fixed``: it is the item of one."""
+    if is_misfit(field):
+        return field.remove_metadata()
     kind, t = field.type, pa.types
     if (t.is_dictionary(kind) and is_bad_dictionary(kind, in_fixed)) or (
         t.is_run_end_encoded(kind) and (of_fixed or is_bad_run_end(kind))
@@ -56,7 +60,34 @@ def mended(field: pa.Field, *, in_fixed: bool = False, of_fixed: bool = False) -
     elif t.is_nested(kind):
         make = {"l": pa.list_, "L": pa.large_list, "vl": pa.list_view, "vL": pa.large_list_view}
         kind = make[na.c_schema(kind).format[1:]](below(kind.value_field))
-    return field if kind == field.type else field.with_type(kind)
+    return field if kind.equals(field.type, check_metadata=True) else field.with_type(kind)
+
+
+#: What an extension must be over, by its name or, of DuckDB's own, its type's.
+TEXT = (pa.string(), pa.large_string(), pa.string_view())
+BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
+STORAGES = {
+    "arrow.uuid": (pa.binary(16),),
+    "arrow.bool8": (pa.int8(),),
+    "arrow.json": TEXT,
+    "geoarrow.wkb": BYTES,
+    "hugeint": (pa.binary(16),),
+    "uhugeint": (pa.binary(16),),
+    "time_tz": (pa.binary(8),),
+    "bit": BYTES,
+    "bignum": BYTES,
+}
+
+
+def is_misfit(field: pa.Field) -> bool:
+    """An extension that pyarrow doesn't know as such, over a storage that isn't its own."""
+    metadata = field.metadata or {}
+    name = metadata.get(b"ARROW:extension:name", b"").decode()
+    if name == "arrow.opaque":
+        name = json.loads(metadata[b"ARROW:extension:metadata"])["type_name"]
+    if name == "arrow.parquet.variant":
+        return not pa.types.is_struct(field.type)
+    return name in STORAGES and field.type not in STORAGES[name]
 
 
 def decimal(kind: pa.DataType) -> pa.DataType:
