@@ -279,7 +279,8 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
                     uint64_t scope, const struct bsc_poll *poll, struct bsc_source **out,
                     struct bsc_error *err) BSC_MUST_CHECK;
 
-/* Borrowed until the source is closed: a struct ("+s") of at least one column. */
+/* Borrowed until the source is closed: a struct ("+s") of at least one column. Every
+ * field of it has a name, if an empty one. */
 const struct ArrowSchema *bsc_source_schema(const struct bsc_source *source);
 
 /* A deep copy of any schema, for the caller to release. schema: borrowed. */

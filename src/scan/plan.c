@@ -54,9 +54,8 @@ static int64_t list_names(const struct bsc_plan *plan, const char **names, bool 
 	int64_t n = 0;
 	for (int64_t i = 0; i < plan->n_columns; i++) {
 		if (!seen[plan->columns[i]]) {
-			const char *name = plan->schema.children[i]->name;
 			seen[plan->columns[i]] = true;
-			names[n++] = name ? name : "";
+			names[n++] = plan->schema.children[i]->name;
 		}
 	}
 	return n;

@@ -38,8 +38,8 @@ int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *
 			return bsc__fail_nomem(err, "opening a cursor");
 		}
 		if (rc != NANOARROW_OK) {
-			return bsc__fail(err, BSC_SOURCE, "column '%.200s' has a type that can't be read: %s",
-			                 column->name ? column->name : "", reason.message);
+			return bsc__fail(err, BSC_SOURCE, "column '%.200s' has a type that can't be read: %s", column->name,
+			                 reason.message);
 		}
 	}
 	return BSC_OK;
@@ -230,7 +230,6 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 	}
 	for (int64_t i = 0; i < match->n_columns; i++) {
 		const struct ArrowSchema *field = match->declared->children[match->columns[i]];
-		const char *name = field->name ? field->name : "";
 		struct ArrowArray *column = array->children[match->from[i]];
 		struct ArrowArrayView *view = &validate->views[i];
 		struct ArrowError reason;
@@ -248,7 +247,7 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 		if (what) {
 			char message[sizeof(text) + 8];
 			snprintf(message, sizeof(message), "' %s", what);
-			return malformed(place, name, err, message);
+			return malformed(place, field->name, err, message);
 		}
 		const struct ArrowSchema *field_with_null = bsc__find_forbidden_null(field, view, array->offset, array->length);
 		if (field_with_null) {
@@ -257,7 +256,7 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 			    "%s, partition %lld of %lld, batch %lld: column '%.200s' has a null, but infer_schema said that "
 			    "'%.200s' is not nullable. Yield no nulls, or declare the field nullable",
 			    place->label, (long long)place->partition, (long long)place->n_partitions, (long long)place->batch,
-			    name, field_with_null->name ? field_with_null->name : "");
+			    field->name, field_with_null->name);
 		}
 	}
 	return BSC_OK;

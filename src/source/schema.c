@@ -102,6 +102,45 @@ int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struc
 	return BSC_OK;
 }
 
+static bool lacks_names(const struct ArrowSchema *field)
+{
+	bool lacks = !field->name || (field->dictionary && lacks_names(field->dictionary));
+	for (int64_t i = 0; i < field->n_children && !lacks; i++) {
+		lacks = lacks_names(field->children[i]);
+	}
+	return lacks;
+}
+
+static bool set_names(struct ArrowSchema *field)
+{
+	bool good = field->name || ArrowSchemaSetName(field, "") == NANOARROW_OK;
+	good = good && (!field->dictionary || set_names(field->dictionary));
+	for (int64_t i = 0; i < field->n_children && good; i++) {
+		good = set_names(field->children[i]);
+	}
+	return good;
+}
+
+int bsc__schema_set_names(struct ArrowSchema *schema, struct bsc_error *err)
+{
+	if (!lacks_names(schema)) {
+		return BSC_OK;
+	}
+	/* Its release may free what stands in it: only a copy may be changed. */
+	struct ArrowSchema copy;
+	int rc = bsc_schema_copy(schema, &copy, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	if (!set_names(&copy)) {
+		copy.release(&copy);
+		return bsc__fail_nomem(err, "copying a schema");
+	}
+	schema->release(schema);
+	*schema = copy;
+	return BSC_OK;
+}
+
 int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, struct bsc_error *err)
 {
 	if (ArrowSchemaDeepCopy(schema, out) != NANOARROW_OK) {

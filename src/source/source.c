@@ -198,6 +198,9 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 		rc = bsc__schema_check(&source->schema, source->label, err);
 	}
 	if (rc == BSC_OK) {
+		rc = bsc__schema_set_names(&source->schema, err);
+	}
+	if (rc == BSC_OK) {
 		registry_add(source);
 	}
 out:

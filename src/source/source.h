@@ -36,6 +36,10 @@ bool bsc__options_equal(const struct bsc_options *a, const struct bsc_options *b
 #define BSC__SCHEMA_DEPTH_MAX 64
 int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struct bsc_error *err) BSC_MUST_CHECK;
 
+/* Gives fields of a checked schema that have no name, which Arrow allows, the empty one,
+ * so that no one behind here meets NULL. schema: replaced by a copy where need be. */
+int bsc__schema_set_names(struct ArrowSchema *schema, struct bsc_error *err) BSC_MUST_CHECK;
+
 /* A source, for scan: references beside bsc_source_close. */
 struct bsc_source {
 	const struct bsc_executor *executor;

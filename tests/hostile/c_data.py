@@ -136,6 +136,18 @@ class Broken:
         return capsule(self.schema, b"arrow_schema"), capsule(self.array, b"arrow_array")
 
 
+class BrokenSchema:
+    """Exports a schema by ``__arrow_c_schema__``, as often as it is asked: that of the batch, damaged."""
+
+    def __init__(self, batch: pa.RecordBatch, damage: Any):
+        self.batch, self.damage = batch, damage
+
+    def __arrow_c_schema__(self):
+        schema, array = shells(self.batch)
+        self.damage(schema, array)
+        return capsule(schema, b"arrow_schema")
+
+
 class Stream:
     """Exports a stream of the batches; each argument may be replaced by what goes wrong.
 

@@ -26,7 +26,7 @@ _kept: list[object] = []
 
 def at(schema: Any, struct_: Any, path: str) -> Any:
     """The schema or array at a path: "" the root, "s" a column, "r.0" its child, "d.dictionary"."""
-    names = [schema.children[i].contents.name.decode() for i in range(schema.n_children)]
+    names = [(schema.children[i].contents.name or b"").decode() for i in range(schema.n_children)]
     for step in path.split(".") if path else ():
         if step == "dictionary":
             struct_ = struct_.dictionary.contents

@@ -7,9 +7,11 @@ import ctypes
 import pyarrow as pa
 import pytest
 
+from bascule._native import Source
 from hostile import lies
-from hostile.c_data import ArrowArray, ArrowSchema, Broken, ReleaseArray, ReleaseSchema, released, shells
+from hostile.c_data import ArrowArray, ArrowSchema, Broken, BrokenSchema, ReleaseArray, ReleaseSchema, released, shells
 from hostile.lies import set_, set_buffer
+from testsources import Yields
 
 BATCH = pa.record_batch(
     {
@@ -110,9 +112,9 @@ SCHEMAS = {
 }
 
 
-def broken(damage):
+def broken(damage, batch=BATCH):
     def items():
-        schema, array = shells(BATCH)
+        schema, array = shells(batch)
         damage(schema, array)
         yield Broken(schema, array)
 
@@ -161,6 +163,27 @@ def test_a_number_that_lies_is_a_message(told, mode, name):
 def test_a_schema_that_lies_is_a_message(read, damage):
     message = read.fails(BATCH.schema, broken(damage))
     assert "hostile:Yields, partition 0 of 1" in message
+
+
+NAMELESS = pa.record_batch({"": pa.array([1, 2], pa.int64()), "r": pa.array([{"x": 1}, {"x": 2}])})
+
+
+def nameless(schema, array):
+    for path in ("0", "r.0"):
+        lies.at(schema, schema, path).name = None
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("yielded", [True, False])
+def test_a_field_without_a_name_has_the_empty_one(read, declared, yielded):
+    """Arrow allows it; the two count as one name."""
+    batch = pa.record_batch([NAMELESS[0], pa.StructArray.from_arrays(NAMELESS[1].flatten(), [""])], ["", "r"])
+    schema = BrokenSchema(NAMELESS, nameless) if declared else batch.schema
+    items = broken(nameless, NAMELESS) if yielded else lambda: iter([batch])
+    assert read.rows(schema, items) == [(1, (1,)), (2, (2,))]  # DuckDB's way to write it
+    Yields.schema, Yields.items = schema, items()
+    scanned = pa.RecordBatchReader.from_stream(Source("testsources:Yields").plan(["r", ""]).scan().partition(0))
+    assert scanned.read_all().to_pylist() == batch.select([1, 0]).to_pylist()
 
 
 def test_a_released_array_and_a_released_schema_are_named(read):

@@ -298,6 +298,41 @@ static void test_column_without_a_name_is_a_column(void **state)
 	schema.release(&schema);
 }
 
+static void test_fields_without_a_name_get_the_empty_one(void **state)
+{
+	(void)state;
+	struct ArrowSchema dictionary, item = nested(3), schema;
+	struct bsc_error err;
+	mock_dictionary_init(&dictionary, "d", "u");
+	mock_struct_init(&schema, "", 2);
+	mock_set_child(&schema, 0, &item);
+	mock_set_child(&schema, 1, &dictionary);
+	assert_int_equal(ArrowSchemaSetName(schema.children[0]->children[0], NULL), NANOARROW_OK);
+	assert_int_equal(ArrowSchemaSetName(schema.children[1]->dictionary, NULL), NANOARROW_OK);
+	assert_ok(bsc__schema_check(&schema, "acme:Orders", &err), &err);
+	assert_ok(bsc__schema_set_names(&schema, &err), &err);
+	assert_string_equal(schema.children[0]->name, "deep");
+	assert_string_equal(schema.children[0]->children[0]->name, "");
+	assert_string_equal(schema.children[0]->children[0]->children[0]->name, "leaf");
+	assert_string_equal(schema.children[1]->name, "d");
+	assert_string_equal(schema.children[1]->dictionary->name, "");
+	schema.release(&schema);
+}
+
+static void test_schema_with_all_its_names_is_not_copied(void **state)
+{
+	(void)state;
+	struct ArrowSchema schema;
+	struct bsc_error err;
+	mock_schema_init(&schema, columns, LENGTH(columns));
+	const void *before = schema.private_data;
+	struct ArrowSchema **children = schema.children;
+	assert_ok(bsc__schema_set_names(&schema, &err), &err);
+	assert_ptr_equal(schema.private_data, before);
+	assert_ptr_equal(schema.children, children);
+	schema.release(&schema);
+}
+
 static void test_copy_is_deep(void **state)
 {
 	(void)state;
@@ -351,6 +386,8 @@ int main(void)
 	    cmocka_unit_test(test_union_may_have_127_types_and_no_more),
 	    cmocka_unit_test(test_map_with_a_broken_entry_is_refused),
 	    cmocka_unit_test(test_column_without_a_name_is_a_column),
+	    cmocka_unit_test(test_fields_without_a_name_get_the_empty_one),
+	    cmocka_unit_test(test_schema_with_all_its_names_is_not_copied),
 	    cmocka_unit_test(test_copy_is_deep),
 	    cmocka_unit_test(test_metadata_is_found_by_its_key),
 	};
