@@ -1,6 +1,7 @@
 /* The declared schema: what infer_schema may return. */
 #include "source/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,53 @@ static const char *check_parameters(const struct ArrowSchemaView *view)
 	return NULL;
 }
 
+const char *bsc__type_unreadable(const struct ArrowSchema *field, char text[BSC__REASON_CAP])
+{
+	struct ArrowSchemaView view;
+	struct ArrowError reason;
+	if (ArrowSchemaViewInit(&view, field, &reason) != NANOARROW_OK) {
+		snprintf(text, BSC__REASON_CAP, "%.300s", reason.message);
+		return text;
+	}
+	const char *what = check_parameters(&view);
+	if (what) {
+		snprintf(text, BSC__REASON_CAP, "%s ('%.100s')", what, field->format);
+	}
+	return what ? text : NULL;
+}
+
+/* Its whole size is said nowhere: that lengths aren't negative is all to be seen. */
+static bool has_negative_length(const char *metadata)
+{
+	int32_t n_pairs, length;
+	memcpy(&n_pairs, metadata, sizeof(n_pairs));
+	metadata += sizeof(n_pairs);
+	bool negative = n_pairs < 0;
+	for (int64_t i = 0; i < 2 * (int64_t)n_pairs && !negative; i++) {
+		memcpy(&length, metadata, sizeof(length));
+		negative = length < 0;
+		metadata += sizeof(length) + (size_t)(negative ? 0 : length);
+	}
+	return negative;
+}
+
+const char *bsc__field_broken(const struct ArrowSchema *field)
+{
+	if (!field || !field->release) {
+		return "has a schema that was released";
+	}
+	if (!field->format) {
+		return "has a schema without a format";
+	}
+	if (field->n_children < 0 || (field->n_children > 0 && !field->children)) {
+		return "has a schema without its list of fields";
+	}
+	if (field->metadata && has_negative_length(field->metadata)) {
+		return "has metadata with a negative count or length";
+	}
+	return NULL;
+}
+
 static int check_field(const struct ArrowSchema *field, const char *label, const char *column, int depth,
                        struct bsc_error *err)
 {
@@ -47,37 +95,25 @@ static int check_field(const struct ArrowSchema *field, const char *label, const
 		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' is nested deeper than %d levels", label,
 		                 column, BSC__SCHEMA_DEPTH_MAX);
 	}
-	if (!field || !field->release || !field->format || field->n_children < 0 ||
-	    (field->n_children > 0 && !field->children)) {
-		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' exports a schema that was released", label,
-		                 column);
+	const char *what = bsc__field_broken(field);
+	if (what) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: column '%.200s' %s", label, column, what);
 	}
 	/* Children before their parent: nanoarrow looks into a map's entries and a
 	 * dictionary unasked. */
-	for (int64_t i = 0; i < field->n_children; i++) {
-		int rc = check_field(field->children[i], label, column, depth + 1, err);
-		if (rc != BSC_OK) {
-			return rc;
-		}
+	int rc = BSC_OK;
+	for (int64_t i = 0; i < field->n_children && rc == BSC_OK; i++) {
+		rc = check_field(field->children[i], label, column, depth + 1, err);
 	}
-	if (field->dictionary) {
-		int rc = check_field(field->dictionary, label, column, depth + 1, err);
-		if (rc != BSC_OK) {
-			return rc;
-		}
+	if (rc == BSC_OK && field->dictionary) {
+		rc = check_field(field->dictionary, label, column, depth + 1, err);
 	}
-	struct ArrowSchemaView view;
-	struct ArrowError reason;
-	if (ArrowSchemaViewInit(&view, field, &reason) != NANOARROW_OK) {
-		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s", label,
-		                 column, reason.message);
+	char text[BSC__REASON_CAP];
+	if (rc == BSC_OK && bsc__type_unreadable(field, text)) {
+		rc = bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s", label, column,
+		               text);
 	}
-	const char *what = check_parameters(&view);
-	if (what) {
-		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema: the type of column '%.200s' can't be read: %s ('%.100s')",
-		                 label, column, what, field->format);
-	}
-	return BSC_OK;
+	return rc;
 }
 
 int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struct bsc_error *err)
@@ -91,8 +127,12 @@ int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struc
 		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema returned a schema without columns: a table needs one",
 		                 label);
 	}
+	const char *what = bsc__field_broken(schema);
+	if (what) {
+		return bsc__fail(err, BSC_SOURCE, "%s.infer_schema returned what %s", label, what);
+	}
 	for (int64_t i = 0; i < schema->n_children; i++) {
-		const struct ArrowSchema *child = schema->children ? schema->children[i] : NULL;
+		const struct ArrowSchema *child = schema->children[i];
 		bool named = child && child->release && child->name;
 		int rc = check_field(child, label, named ? child->name : "", 1, err);
 		if (rc != BSC_OK) {
@@ -143,9 +183,13 @@ int bsc__schema_set_names(struct ArrowSchema *schema, struct bsc_error *err)
 
 int bsc_schema_copy(const struct ArrowSchema *schema, struct ArrowSchema *out, struct bsc_error *err)
 {
-	if (ArrowSchemaDeepCopy(schema, out) != NANOARROW_OK) {
+	int code = ArrowSchemaDeepCopy(schema, out);
+	if (code != NANOARROW_OK) {
 		*out = (struct ArrowSchema){0};
-		return bsc__fail_nomem(err, "copying a schema");
+		return code == ENOMEM ? bsc__fail_nomem(err, "copying a schema")
+		                      : bsc__fail(err, BSC_MALFORMED,
+		                                  "a schema that breaks the Arrow C Data Interface can't be "
+		                                  "copied: check the library that made it");
 	}
 	return BSC_OK;
 }

@@ -15,6 +15,10 @@
  *   string views, text               any value; with bascule_validation = 'full'
  *                                    found, else left to the reader
  *   sizes of variadic buffers        any value that is not above the real one
+ *
+ * Nor can a schema's texts, which end where a zero is, its lists of fields, which are as
+ * long as it says, and its metadata, whose whole size is said nowhere: only that no count
+ * or length in it is negative is looked at. schemas.c makes them honest in that, too.
  */
 #ifndef FUZZ_ARRAYS_H
 #define FUZZ_ARRAYS_H

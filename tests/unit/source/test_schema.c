@@ -298,6 +298,33 @@ static void test_column_without_a_name_is_a_column(void **state)
 	schema.release(&schema);
 }
 
+static void test_metadata_with_a_negative_length_is_refused(void **state)
+{
+	(void)state;
+	static const int32_t metadata[][8] = {{-1}, {INT32_MIN}, {1, -1}, {1, 4, 0, -2}, {2, 4, 0, 4, 0, 4, 0, INT32_MIN}};
+	for (size_t i = 0; i < LENGTH(metadata); i++) {
+		for (int level = 0; level < 3; level++) {
+			struct ArrowSchema field = nested(2), schema = schema_of(&field);
+			struct ArrowSchema *at = level == 0   ? &schema
+			                         : level == 1 ? schema.children[0]
+			                                      : schema.children[0]->children[0];
+			at->metadata = (const char *)metadata[i];
+			struct bsc_error err;
+			assert_fails(bsc__schema_check(&schema, "acme:Orders", &err), BSC_SOURCE, &err,
+			             "has metadata with a negative count or length");
+			at->metadata = NULL;
+			schema.release(&schema);
+		}
+	}
+	static const int32_t fine[] = {1, 4, 0, 0};
+	struct ArrowSchema field = nested(1), schema = schema_of(&field);
+	struct bsc_error err;
+	schema.children[0]->metadata = (const char *)fine;
+	assert_ok(bsc__schema_check(&schema, "acme:Orders", &err), &err);
+	schema.children[0]->metadata = NULL;
+	schema.release(&schema);
+}
+
 static void test_fields_without_a_name_get_the_empty_one(void **state)
 {
 	(void)state;
@@ -386,6 +413,7 @@ int main(void)
 	    cmocka_unit_test(test_union_may_have_127_types_and_no_more),
 	    cmocka_unit_test(test_map_with_a_broken_entry_is_refused),
 	    cmocka_unit_test(test_column_without_a_name_is_a_column),
+	    cmocka_unit_test(test_metadata_with_a_negative_length_is_refused),
 	    cmocka_unit_test(test_fields_without_a_name_get_the_empty_one),
 	    cmocka_unit_test(test_schema_with_all_its_names_is_not_copied),
 	    cmocka_unit_test(test_copy_is_deep),
