@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define TYPE_TEXT 256
+#define PATH_TEXT 256
+#define WHAT_TEXT 1024
 
 /* ---- types ---- */
 
@@ -32,9 +34,23 @@ static bool names_matter(const char *format)
 	return strcmp(format, "+s") == 0 || strncmp(format, "+u", 2) == 0;
 }
 
+/* Without the 128 bits that a decimal has unsaid. */
+static size_t format_length(const char *format)
+{
+	const char *scale = format[0] == 'd' ? strchr(format, ',') : NULL;
+	const char *width = scale ? strchr(scale + 1, ',') : NULL;
+	return width && strcmp(width, ",128") == 0 ? (size_t)(width - format) : strlen(format);
+}
+
+static bool same_format(const char *a, const char *b)
+{
+	size_t length = format_length(a);
+	return length == format_length(b) && memcmp(a, b, length) == 0;
+}
+
 static bool same_type(const struct ArrowSchema *a, const struct ArrowSchema *b, int depth)
 {
-	if (depth > BSC__SCHEMA_DEPTH_MAX || strcmp(a->format, b->format) != 0 || a->n_children != b->n_children ||
+	if (depth > BSC__SCHEMA_DEPTH_MAX || !same_format(a->format, b->format) || a->n_children != b->n_children ||
 	    !a->dictionary != !b->dictionary || !bsc__str_equal(extension_name(a), extension_name(b))) {
 		return false;
 	}
@@ -55,19 +71,30 @@ static const char *type_text(const struct ArrowSchema *field, char *text)
 	return text;
 }
 
-/* Before anything reads a batch's schema: nothing in it is missing. */
-static bool is_whole(const struct ArrowSchema *field, int depth)
+/* Before anything reads a batch's schema: what it lacks, or NULL. */
+static const char *find_broken(const struct ArrowSchema *field, int depth)
 {
-	if (!field || !field->release || !field->format || field->n_children < 0 || depth > BSC__SCHEMA_DEPTH_MAX ||
-	    (field->n_children > 0 && !field->children)) {
-		return false;
+	const char *what = bsc__field_broken(field);
+	if (what || depth > BSC__SCHEMA_DEPTH_MAX) {
+		return what ? what : "has a schema that is nested too deep";
 	}
-	for (int64_t i = 0; i < field->n_children; i++) {
-		if (!is_whole(field->children[i], depth + 1)) {
-			return false;
-		}
+	for (int64_t i = 0; i < field->n_children && !what; i++) {
+		what = find_broken(field->children[i], depth + 1);
 	}
-	return !field->dictionary || is_whole(field->dictionary, depth + 1);
+	return what || !field->dictionary ? what : find_broken(field->dictionary, depth + 1);
+}
+
+/* Why the type of a field or of one below it can't be read, or NULL. */
+static const char *find_unreadable(const struct ArrowSchema *field, char text[BSC__REASON_CAP])
+{
+	const char *what = NULL;
+	for (int64_t i = 0; i < field->n_children && !what; i++) {
+		what = find_unreadable(field->children[i], text);
+	}
+	if (!what && field->dictionary) {
+		what = find_unreadable(field->dictionary, text);
+	}
+	return what ? what : bsc__type_unreadable(field, text);
 }
 
 /* ---- messages ---- */
@@ -78,16 +105,82 @@ static int mismatch(const struct bsc__place *place, struct bsc_error *err, const
 	                 (long long)place->partition, (long long)place->n_partitions, (long long)place->batch, what);
 }
 
+/* Where two types differ first, and how. */
+struct difference {
+	char path[PATH_TEXT]; /* "a.b[]", from the column on */
+	char how[WHAT_TEXT];  /* "is string, but infer_schema said int32" */
+};
+
+static void describe_types(struct difference *d, const struct ArrowSchema *declared, const struct ArrowSchema *got)
+{
+	char want_text[TYPE_TEXT], got_text[TYPE_TEXT], formats[TYPE_TEXT] = "";
+	type_text(declared, want_text);
+	type_text(got, got_text);
+	if (strcmp(want_text, got_text) == 0) {
+		snprintf(formats, sizeof(formats), " (the format is '%.100s', not '%.100s')", got->format, declared->format);
+	}
+	snprintf(d->how, sizeof(d->how), "is %s, but infer_schema said %s%s", got_text, want_text, formats);
+}
+
+static bool find_difference(struct difference *d, const struct ArrowSchema *declared, const struct ArrowSchema *got);
+
+/* Of a child: the path goes on while it is looked at. */
+static bool find_below(struct difference *d, const struct ArrowSchema *declared, const struct ArrowSchema *got,
+                       const char *dot, const char *name)
+{
+	size_t length = strlen(d->path);
+	snprintf(d->path + length, sizeof(d->path) - length, "%s%s", dot, name);
+	bool found = find_difference(d, declared, got);
+	if (!found) {
+		d->path[length] = '\0';
+	}
+	return found;
+}
+
+static bool find_difference(struct difference *d, const struct ArrowSchema *declared, const struct ArrowSchema *got)
+{
+	if (!same_format(declared->format, got->format) || !declared->dictionary != !got->dictionary ||
+	    !bsc__str_equal(extension_name(declared), extension_name(got))) {
+		describe_types(d, declared, got);
+		return true;
+	}
+	if (declared->n_children != got->n_children) {
+		snprintf(d->how, sizeof(d->how), "has %lld fields, but infer_schema said %lld", (long long)got->n_children,
+		         (long long)declared->n_children);
+		return true;
+	}
+	bool named = names_matter(declared->format);
+	bool found = false;
+	for (int64_t i = 0; i < got->n_children && !found; i++) {
+		const char *want_name = field_name(declared->children[i]), *got_name = field_name(got->children[i]);
+		if (named && strcmp(want_name, got_name) != 0) {
+			snprintf(d->how, sizeof(d->how), "has a field '%.200s', but infer_schema said '%.200s'", got_name,
+			         want_name);
+			return true;
+		}
+		found = find_below(d, declared->children[i], got->children[i], named ? "." : "[]", named ? want_name : "");
+	}
+	return found || (got->dictionary && find_below(d, declared->dictionary, got->dictionary, ".", "dictionary"));
+}
+
 static int fail_type(const struct ArrowSchema *declared, const struct ArrowSchema *got, const struct bsc__place *place,
                      struct bsc_error *err)
 {
-	char want_text[TYPE_TEXT], got_text[TYPE_TEXT], what[4 * TYPE_TEXT];
-	type_text(declared, want_text);
-	type_text(got, got_text);
-	const char *detail = strcmp(want_text, got_text) == 0 ? " (they differ in nested names or a time zone)" : "";
-	snprintf(what, sizeof(what),
-	         "column '%.200s' is %s, but infer_schema said %s%s. Cast it in read_partition, or change infer_schema",
-	         field_name(declared), got_text, want_text, detail);
+	char what[2 * WHAT_TEXT], reason[BSC__REASON_CAP];
+	struct difference d = {0};
+	if (find_unreadable(got, reason)) {
+		snprintf(what, sizeof(what),
+		         "the type of column '%.200s' can't be read: %s. Check the library that made the batch's schema",
+		         field_name(declared), reason);
+		return mismatch(place, err, what);
+	}
+	snprintf(d.path, sizeof(d.path), "%.200s", field_name(declared));
+	size_t length = strlen(d.path);
+	find_difference(&d, declared, got);
+	bool nested = d.path[length] != '\0';
+	snprintf(what, sizeof(what), "column '%.200s'%s%s%s %s. Cast it in read_partition, or change infer_schema",
+	         field_name(declared), nested ? " is of another type: field '" : "", nested ? d.path : "",
+	         nested ? "'" : "", d.how);
 	return mismatch(place, err, what);
 }
 
@@ -281,12 +374,29 @@ int bsc__match_schema(struct bsc__match *match, struct ArrowSchema *schema, cons
 	if (!schema->release) {
 		return match->seen.release ? BSC_OK : mismatch(place, err, "the batch has no schema");
 	}
-	if (!is_whole(schema, 0) || strcmp(schema->format, "+s") != 0) {
-		char text[TYPE_TEXT] = "a schema that was released or is incomplete", what[2 * TYPE_TEXT];
-		if (is_whole(schema, 0)) {
-			type_text(schema, text);
+	char what[WHAT_TEXT], text[TYPE_TEXT];
+	const char *broken = bsc__field_broken(schema);
+	if (broken) {
+		snprintf(what, sizeof(what), "the batch %s", broken);
+		return mismatch(place, err, what);
+	}
+	for (int64_t i = 0; i < schema->n_children; i++) {
+		const struct ArrowSchema *child = schema->children[i];
+		if ((broken = find_broken(child, 1))) {
+			if (child && child->release) {
+				snprintf(text, sizeof(text), "column '%.200s'", field_name(child));
+			} else {
+				snprintf(text, sizeof(text), "column %lld of the batch", (long long)i + 1);
+			}
+			snprintf(what, sizeof(what), "%s %s. Check the library that made the batch's schema", text, broken);
+			return mismatch(place, err, what);
 		}
-		snprintf(what, sizeof(what), "expected a record batch (a struct of columns), got %s", text);
+	}
+	if (strcmp(schema->format, "+s") != 0) {
+		char reason[BSC__REASON_CAP];
+		bool readable = !find_unreadable(schema, reason);
+		snprintf(what, sizeof(what), "expected a record batch (a struct of columns), got %s%s",
+		         readable ? "" : "a type that can't be read: ", readable ? type_text(schema, text) : reason);
 		return mismatch(place, err, what);
 	}
 	if (match->seen.release && same_type(&match->seen, schema, 0)) {

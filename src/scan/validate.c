@@ -215,7 +215,10 @@ static const char *check_root(const struct bsc__match *match, const struct Arrow
 	if (array->n_buffers != 1 || !array->buffers || array->dictionary) {
 		return "the batch is not laid out as a struct";
 	}
-	if (array->null_count < -1 || array->null_count > 0 || has_null_row(array)) {
+	if (array->null_count < -1 || array->null_count > array->length) {
+		return "the batch has a null count out of range";
+	}
+	if (array->null_count > 0 || has_null_row(array)) {
 		return "the batch has null rows, which a table can't hold";
 	}
 	return NULL;

@@ -1,6 +1,8 @@
 #include "mock_executor.h"
 #include "scan/internal.h"
 
+#include <stdio.h>
+
 static const struct bsc__place place = {"acme:Orders", 3, 8, 5};
 
 struct fixture {
@@ -338,6 +340,89 @@ static void test_long_type_is_cut_in_the_message(void **state)
 	refuses(*state, one(wide), "Cast it in read_partition");
 }
 
+/* A struct of `n` fields, the last of `format`, in a list in a struct "a" of column "x". */
+static struct ArrowSchema deep_struct(int n, const char *format)
+{
+	struct ArrowSchema wide, list, outer;
+	mock_struct_init(&wide, "item", n);
+	for (int i = 0; i < n; i++) {
+		struct ArrowSchema child;
+		mock_field_init(&child, i + 1 < n ? "a_rather_long_name" : "last", i + 1 < n ? "tsu:Europe/Berlin" : format);
+		mock_set_child(&wide, i, &child);
+	}
+	mock_struct_init(&list, "b", 1);
+	assert_int_equal(ArrowSchemaSetFormat(&list, "+l"), NANOARROW_OK);
+	mock_set_child(&list, 0, &wide);
+	mock_struct_init(&outer, "x", 1);
+	mock_set_child(&outer, 0, &list);
+	return outer;
+}
+
+static void test_field_that_differs_is_named_by_its_path(void **state)
+{
+	begin(*state, one(deep_struct(40, "i")), NULL);
+	matches(*state, one(deep_struct(40, "i")), "0", true);
+	refuses(*state, one(deep_struct(40, "u")),
+	        "column 'x' is of another type: field 'x.b[].last' is string, but infer_schema said int32. Cast it");
+	refuses(*state, one(deep_struct(39, "i")),
+	        "column 'x' is of another type: field 'x.b[]' has 39 fields, but infer_schema said 40");
+	struct ArrowSchema renamed = deep_struct(40, "i");
+	assert_int_equal(ArrowSchemaSetName(renamed.children[0]->children[0]->children[3], "other"), NANOARROW_OK);
+	refuses(*state, one(renamed),
+	        "field 'x.b[]' has a field 'other', but infer_schema said 'a_rather_long_name'. Cast it");
+}
+
+static void test_dictionary_of_other_values_is_named_by_its_path(void **state)
+{
+	struct ArrowSchema texts, numbers;
+	mock_dictionary_init(&texts, "x", "u");
+	mock_dictionary_init(&numbers, "x", "l");
+	begin(*state, one(texts), NULL);
+	refuses(*state, one(numbers), "field 'x.dictionary' is int64, but infer_schema said string");
+}
+
+static void test_types_whose_texts_are_cut_alike_are_told_by_their_formats(void **state)
+{
+	char format[2][512];
+	for (int i = 0; i < 2; i++) {
+		size_t at = (size_t)sprintf(format[i], "tsu:");
+		memset(format[i] + at, 'Z', 300);
+		strcpy(format[i] + at + 300, i ? "b" : "a");
+	}
+	begin(*state, one(field(format[0])), NULL);
+	refuses(*state, one(field(format[1])), "(the format is 'tsu:ZZZ");
+}
+
+static void test_decimal_of_128_bits_may_say_so(void **state)
+{
+	begin(*state, one(field("d:9,2")), NULL);
+	matches(*state, one(field("d:9,2,128")), "0", true);
+	matches(*state, one(field("d:9,2")), "0", true);
+	refuses(*state, one(field("d:9,2,64")), "column 'x' is decimal64(9, 2), but infer_schema said decimal128(9, 2)");
+	refuses(*state, one(field("d:9,21")), "column 'x'");
+}
+
+static void test_decimal_that_says_its_128_bits_need_not(void **state)
+{
+	begin(*state, one(field("d:9,2,128")), NULL);
+	matches(*state, one(field("d:9,2")), "0", true);
+	refuses(*state, one(field("d:9,2,256")), "column 'x'");
+}
+
+static void test_type_that_cannot_be_read_is_no_other_type(void **state)
+{
+	static const char *const formats[] = {"zz", "", "lx", "+w:99999999999999999999", "+w:-1", "d:", "+ud:1,1"};
+	begin(*state, one(parent("+l", "item", "l")), NULL);
+	for (size_t i = 0; i < LENGTH(formats); i++) {
+		struct ArrowSchema column = formats[i][0] == '+' ? parent("+l", "a", "i") : field("l");
+		assert_int_equal(ArrowSchemaSetFormat(&column, formats[i]), NANOARROW_OK);
+		refuses(*state, one(column), "the type of column 'x' can't be read: ");
+		struct ArrowSchema list = parent("+l", "item", "l");
+		assert_int_equal(ArrowSchemaSetFormat(list.children[0], formats[i]), NANOARROW_OK);
+		refuses(*state, one(list), "the type of column 'x' can't be read: ");
+	}
+}
+
 /* ---- what is no schema of a batch ---- */
 
 static void test_batch_must_be_a_struct(void **state)
@@ -354,8 +439,15 @@ static void test_incomplete_schema_is_refused(void **state)
 	struct ArrowSchema batch = letters("abc");
 	ArrowSchemaRelease(batch.children[2]);
 	batch.children[2]->release = NULL;
-	refuses(f, batch, "released or is incomplete");
-	for (int what = 0; what < 4; what++) {
+	refuses(f, batch, "batch 5: column 3 of the batch has a schema that was released");
+	static const int32_t fewer_pairs = -1, shorter[] = {1, 1, 'k', -5};
+	static const char *const told[] = {"column 2 of the batch has a schema that was released",
+	                                   "column 'b' has a schema without a format",
+	                                   "column 'b' has a schema without its list of fields",
+	                                   "the batch has a schema without its list of fields",
+	                                   "column 'b' has metadata with a negative count or length",
+	                                   "column 'b' has metadata with a negative count or length"};
+	for (int what = 0; what < 6; what++) {
 		batch = letters("abc");
 		struct ArrowSchema whole = batch, child = *batch.children[1], *second = batch.children[1];
 		if (what == 0) {
@@ -364,10 +456,12 @@ static void test_incomplete_schema_is_refused(void **state)
 			batch.children[1]->format = NULL;
 		} else if (what == 2) {
 			batch.children[1]->n_children = -1;
-		} else {
+		} else if (what == 3) {
 			batch.children = NULL;
+		} else {
+			batch.children[1]->metadata = what == 4 ? (const char *)&fewer_pairs : (const char *)shorter;
 		}
-		assert_fails(bsc__match_schema(&f->match, &batch, &place, &f->err), BSC_MISMATCH, &f->err, "incomplete");
+		assert_fails(bsc__match_schema(&f->match, &batch, &place, &f->err), BSC_MISMATCH, &f->err, told[what]);
 		batch = whole;
 		batch.children[1] = second;
 		*second = child;
@@ -385,7 +479,7 @@ static void test_schema_nested_beyond_the_limit_is_refused(void **state)
 		mock_set_child(&outer, 0, &deep);
 		deep = outer;
 	}
-	refuses(*state, one(deep), "incomplete");
+	refuses(*state, one(deep), "column 'x' has a schema that is nested too deep");
 }
 
 /* ---- from batch to batch ---- */
@@ -475,6 +569,12 @@ int main(void)
 	    TEST(test_item_name_of_a_list_does_not),
 	    TEST(test_number_of_nested_fields_matters),
 	    TEST(test_long_type_is_cut_in_the_message),
+	    TEST(test_field_that_differs_is_named_by_its_path),
+	    TEST(test_dictionary_of_other_values_is_named_by_its_path),
+	    TEST(test_types_whose_texts_are_cut_alike_are_told_by_their_formats),
+	    TEST(test_decimal_of_128_bits_may_say_so),
+	    TEST(test_decimal_that_says_its_128_bits_need_not),
+	    TEST(test_type_that_cannot_be_read_is_no_other_type),
 	    TEST(test_batch_must_be_a_struct),
 	    TEST(test_incomplete_schema_is_refused),
 	    TEST(test_schema_nested_beyond_the_limit_is_refused),

@@ -355,13 +355,13 @@ static void test_root_that_claims_nulls_is_refused_without_a_bitmap_too(void **s
 	struct fixture *f = *state;
 	batch(f, "l");
 	f->array.null_count = 1;
-	both_refuse(f, "the batch");
+	both_refuse(f, "the batch has null rows, which a table can't hold");
 	batch(f, "l");
 	f->array.null_count = 11;
-	both_refuse(f, "the batch");
+	both_refuse(f, "the batch has a null count out of range");
 	batch(f, "l");
 	f->array.null_count = -2;
-	both_refuse(f, "the batch");
+	both_refuse(f, "the batch has a null count out of range");
 }
 
 static void test_child_that_nobody_asked_for_is_not_looked_at(void **state)
