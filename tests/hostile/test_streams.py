@@ -7,7 +7,7 @@ import errno
 import pyarrow as pa
 import pytest
 
-from hostile.c_data import ReleaseStream, Stream, shells
+from hostile.c_data import GetLastError, GetNext, GetSchema, ReleaseStream, Stream, shells
 
 BATCH = pa.record_batch([pa.array([1, 2, 3], pa.int64())], names=["a"])
 OTHER = pa.record_batch([pa.array(["x"])], names=["b"])
@@ -82,6 +82,18 @@ def test_a_released_stream_is_named(read):
     stream = Stream([BATCH])
     stream.struct.release = ReleaseStream()
     assert "the exported Arrow stream was released already" in read.fails(BATCH.schema, items(stream))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("get_schema", GetSchema), ("get_next", GetNext), ("get_last_error", GetLastError)]
+)
+def test_a_stream_without_one_of_its_functions_is_refused(read, name, kind):
+    stream = Stream([BATCH])
+    setattr(stream.struct, name, kind())
+    message = read.fails(BATCH.schema, items(stream))
+    assert f"partition 0 of 1: read_partition raised ValueError: the exported Arrow stream has no {name}: " in message
+    assert stream.released == 0, "that is its capsule's affair"
+    assert stream.calls == 0
 
 
 def test_a_limit_ends_a_stream_and_releases_it(read):

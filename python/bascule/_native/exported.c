@@ -90,6 +90,12 @@ int exported_stream(PyObject *item, struct ArrowArrayStream *stream)
 	struct ArrowArrayStream *exported = PyCapsule_GetPointer(capsule, "arrow_array_stream");
 	if (exported && !exported->release) {
 		PyErr_SetString(PyExc_ValueError, "the exported Arrow stream was released already");
+	} else if (exported && (!exported->get_schema || !exported->get_next || !exported->get_last_error)) {
+		/* Not taken: the capsule's own destructor releases it. */
+		PyErr_Format(PyExc_ValueError, "the exported Arrow stream has no %s: check the library that made it",
+		             !exported->get_schema ? "get_schema"
+		             : !exported->get_next ? "get_next"
+		                                   : "get_last_error");
 	} else if (exported) {
 		*stream = *exported;
 		exported->release = NULL;
