@@ -32,8 +32,10 @@ static bool check_column(const struct bsc_source *source, const struct ArrowSche
 		fail_with(err, &error);
 		return false;
 	}
-	bool bad = types_mend(&mended);
-	if (bad) {
+	bool bad, good = types_mend(&mended, &bad);
+	if (!good) {
+		fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory for a column's type");
+	} else if (bad) {
 		char type[TYPE_TEXT], cast[TYPE_TEXT], text[3 * TYPE_TEXT];
 		bsc_schema_describe(column, type, sizeof(type));
 		bsc_schema_describe(&mended, cast, sizeof(cast));
@@ -42,7 +44,7 @@ static bool check_column(const struct bsc_source *source, const struct ArrowSche
 		fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, text);
 	}
 	mended.release(&mended);
-	return !bad;
+	return good && !bad;
 }
 
 bool nested_check_schema(const struct bsc_source *source, duckdb_v2_error_info_handle *err)

@@ -195,13 +195,15 @@ static bool set_format(struct ArrowSchema *copy, const char *text)
 	return format;
 }
 
-/* DuckDB's decimals have up to 38 digits, of which the scale takes some. */
-static bool mend_decimal(struct ArrowSchema *field)
+/* DuckDB's decimals have up to 38 digits, of which the scale takes some. False: out of
+ * memory. */
+static bool mend_decimal(struct ArrowSchema *field, bool *mended)
 {
 	struct decimal d = decimal_of(field->format);
 	if (d.bits < 256 && d.scale >= 0 && d.digits <= DECIMAL_DIGITS_MAX) {
-		return false;
+		return true;
 	}
+	*mended = true;
 	d.digits = d.scale < 0 ? d.digits - d.scale : d.digits;
 	d.scale = d.scale < 0 ? 0 : d.scale;
 	/* A double where no decimal can do. */
@@ -230,58 +232,59 @@ static bool mend_union(char *format, int64_t n)
 	return bad;
 }
 
-static bool mend_format(struct ArrowSchema *field)
+static bool mend_format(struct ArrowSchema *field, bool *mended)
 {
 	char *format = (char *)(uintptr_t)field->format;
-	switch (format[0]) {
-	case 'e':
-		format[0] = 'f';
-		return true;
-	case 'd':
-		return mend_decimal(field);
-	case 't':
-		if (strcmp(format, "tiD") == 0) {
-			format[2] = 'n';
-			return true;
-		}
-		return false;
-	default:
-		return is_union(field) && mend_union(format, field->n_children);
+	if (format[0] == 'd') {
+		return mend_decimal(field, mended);
 	}
+	if (format[0] == 'e') {
+		format[0] = 'f';
+		*mended = true;
+	} else if (strcmp(format, "tiD") == 0) {
+		format[2] = 'n';
+		*mended = true;
+	} else if (is_union(field)) {
+		*mended = mend_union(format, field->n_children) || *mended;
+	}
+	return true;
 }
 
 /* ---- the whole ---- */
 
-static bool mend(struct ArrowSchema *field, const struct ArrowSchema *parent, bool in_fixed)
+/* One turn. False: out of memory. */
+static bool mend(struct ArrowSchema *field, const struct ArrowSchema *parent, bool in_fixed, bool *mended)
 {
-	bool mended = false;
 	if (has_wrong_storage(field)) {
 		/* Its storage, then. */
 		free((char *)(uintptr_t)field->metadata);
 		field->metadata = NULL;
-		mended = true;
+		*mended = true;
 	}
 	if ((field->dictionary && is_bad_dictionary(field, in_fixed)) ||
 	    (is_run_end(field) && is_bad_run_end(field, parent))) {
 		take_place(field, field->dictionary ? field->dictionary : field->children[1]);
-		mended = true;
+		*mended = true;
 	}
-	mended = mend_format(field) || mended;
+	bool good = mend_format(field, mended);
 	in_fixed = in_fixed || is_fixed_size_list(field);
-	for (int64_t i = 0; i < field->n_children; i++) {
-		mended = mend(field->children[i], field, in_fixed) || mended;
+	for (int64_t i = 0; i < field->n_children && good; i++) {
+		good = mend(field->children[i], field, in_fixed, mended);
 	}
-	return (field->dictionary && mend(field->dictionary, field, in_fixed)) || mended;
+	return good && (!field->dictionary || mend(field->dictionary, field, in_fixed, mended));
 }
 
-bool types_mend(struct ArrowSchema *field)
+bool types_mend(struct ArrowSchema *field, bool *mended)
 {
 	/* What took another's place is seen at the next turn, by those around it too. */
-	bool mended = false;
-	while (mend(field, NULL, false)) {
-		mended = true;
+	bool good = true, more = true;
+	*mended = false;
+	while (good && more) {
+		more = false;
+		good = mend(field, NULL, false, &more);
+		*mended = *mended || more;
 	}
-	return mended;
+	return good;
 }
 
 bool types_widen(struct ArrowSchema *field)

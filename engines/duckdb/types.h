@@ -31,9 +31,9 @@ static inline bool is_fixed_size_list(const struct ArrowSchema *field)
 
 /* Makes `field`, a copy that bsc_schema_copy made, a type that DuckDB reads and that
  * may hold the same values: encodings are taken off, numbers become wider, extensions over a
- * storage that isn't theirs become the storage. True if
- * there was something to do. */
-bool types_mend(struct ArrowSchema *field);
+ * storage that isn't theirs become the storage. mended: out; was there something to do?
+ * False: out of memory, and the type is any. */
+bool types_mend(struct ArrowSchema *field, bool *mended);
 
 /* Makes `field`, such a copy, a type of the same buffers and values that DuckDB takes:
  * decimals get room for their scale. False: out of memory. */

@@ -54,6 +54,13 @@ class Source:
         pass
 
 
+class Refused(Source):
+    """A type that DuckDB doesn't read, and what it is to be cast to needs memory."""
+
+    def infer_schema(self, options: Any) -> pa.Schema:
+        return pa.schema([("fine", pa.int64()), ("many", pa.list_(pa.decimal256(38, 4)))])
+
+
 class Nested(Source):
     """What the DuckDB adapter hands over as shadows: a slice with offsets, rows cut off, lists that are all empty."""
 

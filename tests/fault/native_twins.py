@@ -27,6 +27,7 @@ from typing import Any
 sys.meta_path[:] = [finder for finder in sys.meta_path if "ScikitBuild" not in type(finder).__name__]
 sys.path.insert(0, sys.argv[1])
 
+import duckdb  # noqa: E402
 import faultsource  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
@@ -67,6 +68,15 @@ def connection() -> Any:
     return con
 
 
+def refusal() -> str:
+    """The message for a type that DuckDB doesn't read."""
+    try:
+        con.execute("FROM python('faultsource:Refused')")
+    except duckdb.InvalidInputException as e:
+        return str(e).splitlines()[0]
+    return "read"
+
+
 def scenarios() -> dict[str, Callable[[], Any]]:
     return {
         "load": load,
@@ -79,6 +89,7 @@ def scenarios() -> dict[str, Callable[[], Any]]:
             "options := MAP {'region': 'eu', 'n': '1'}, bascule_validation := 'full')"
         ).fetchall(),
         "duckdb_nested": lambda: con.execute("FROM python('faultsource:Nested')").fetchall(),
+        "duckdb_refused": refusal,
         "duckdb_settings": lambda: con.execute(
             "SELECT a FROM python(options := {'python_module': 'faultsource', 'python_class': 'Source'}, "
             "bascule_schema_mode := 'evolve')"

@@ -27,6 +27,7 @@ SCENARIOS = [
     "duckdb",
     "duckdb_columns",
     "duckdb_nested",
+    "duckdb_refused",
     "duckdb_options",
     "duckdb_settings",
 ]
