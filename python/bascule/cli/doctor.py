@@ -1,0 +1,187 @@
+"""``bascule doctor``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import click
+
+from bascule import __version__
+from bascule.cli import tables
+from bascule.cli.failures import Failure
+
+__all__ = ["OneRow", "command"]
+
+_ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
+_ADAPTERS = {"pyspark": "spark", "pysail": "spark"}
+_DRIVERS = {
+    "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
+}
+_NO_ADAPTER = "adapter not built in this version"
+_COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
+_BROKEN = ("broken", "too new", "too old")
+
+
+class OneRow:
+    """One row, one column: that python(...) reads it shows that the engine knows it."""
+
+    def infer_schema(self, options: dict[str, str]) -> Any:
+        import pyarrow as pa
+
+        return pa.schema([("answer", pa.int64())])
+
+    def plan_partitions(self, options: dict[str, str]) -> list[dict[str, Any]]:
+        return [{}]
+
+    def read_partition(self, partition_spec: dict[str, Any], options: dict[str, str]) -> Any:
+        import pyarrow as pa
+
+        yield pa.record_batch([[42]], names=["answer"])
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One thing that was looked at.
+
+    ``state`` is ok, missing, broken, too new, too old, or why it is of no use yet; ``mend`` the command that helps.
+    """
+
+    part: str
+    name: str
+    state: str
+    version: str = ""
+    works_with: str = ""
+    mend: str = ""
+    detail: str = ""
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Show versions, what is missing for which engine or source, and what mends it.
+
+    Exit code 1 if something that is installed is broken; what is missing is no error.
+    """
+    about = {
+        "bascule": __version__,
+        "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "platform": platform.platform(),
+    }
+    findings = [_core(), _pyarrow(), *map(_engine, _ENGINES), *_drivers(), _query()]
+    broken = [finding.name for finding in findings if finding.state in _BROKEN]
+    if as_json:
+        click.echo(json.dumps({**about, "findings": [asdict(f) for f in findings], "broken": broken}, indent=2))
+    else:
+        _show(about, findings)
+    if broken:
+        raise Failure(f"broken: {', '.join(broken)}")
+
+
+def _show(about: dict[str, str], findings: list[_Finding]) -> None:
+    for name, value in about.items():
+        click.echo(f"{name:12} {value}")
+    click.echo()
+    rows = [(f.part, f.name, f.version, f.works_with, f.state, f.mend) for f in findings]
+    tables.show(("part", "name", "version", "works with", "state", "to mend it"), rows, colours=_COLOURS)
+    for finding in findings:
+        if finding.detail:
+            click.echo(f"\n{finding.name}: {finding.detail}")
+
+
+def _core() -> _Finding:
+    mend = "pip install --force-reinstall bascule"
+    return _tried("core", "bascule._native", partial(importlib.import_module, "bascule._native"), __version__, mend)
+
+
+def _pyarrow() -> _Finding:
+    mend = "pip install --force-reinstall pyarrow"
+    return _tried("core", "pyarrow", partial(importlib.import_module, "pyarrow"), _version("pyarrow") or "", mend)
+
+
+def _engine(name: str) -> _Finding:
+    """An engine and its adapter, which is the module of its name."""
+    version = _version(name)
+    if importlib.util.find_spec(f"bascule.{_ADAPTERS.get(name, name)}") is None:
+        return _Finding("engine", name, _NO_ADAPTER, version or "")
+    mend = f"pip install 'bascule[{name}]'"
+    works_with = _works_with(name)
+    if version is None:
+        return _Finding("engine", name, "missing", "", works_with, mend)
+    if works_with and version != works_with:
+        state = "too new" if _ordered(version) > _ordered(works_with) else "too old"
+        return _Finding("engine", name, state, version, works_with, mend)
+    return _tried("engine", name, partial(importlib.import_module, name), version, mend, works_with)
+
+
+def _works_with(name: str) -> str:
+    """The one version that an engine's adapter works with; empty: any."""
+    if name != "duckdb":
+        return ""
+    try:
+        from bascule import _native
+    except ImportError:  # told as the core's
+        return ""
+    return _native.duckdb_version
+
+
+def _drivers() -> list[_Finding]:
+    findings = []
+    for extra, modules in _DRIVERS.items():
+        for module in modules:
+            mend, version = f"pip install 'bascule[{extra}]'", _version(module)
+            if version is None:
+                findings.append(_Finding(extra, module, "missing", mend=mend))
+            else:
+                attempt = partial(importlib.import_module, module)
+                findings.append(_tried(extra, module, attempt, version, mend))
+    return findings
+
+
+def _query() -> _Finding:
+    """Asks DuckDB for the row of :class:`OneRow`."""
+    name = "python(...) in DuckDB"
+    if _version("duckdb") is None:
+        return _Finding("query", name, "missing", mend="pip install 'bascule[duckdb]'")
+
+    def run() -> None:
+        import bascule
+
+        with bascule.connect() as connection:
+            found = connection.execute(f"FROM python('{__name__}:OneRow')").fetchall()
+        if found != [(42,)]:
+            raise RuntimeError(f"it answered {found}, not [(42,)]")
+
+    return _tried("query", name, run, "", "pip install 'bascule[duckdb]'")
+
+
+def _tried(
+    part: str, name: str, attempt: Callable[[], object], version: str, mend: str, works_with: str = ""
+) -> _Finding:
+    """What comes of an attempt; an error makes it broken."""
+    try:
+        attempt()
+    except Exception as e:
+        return _Finding(part, name, "broken", version, works_with, mend, f"{type(e).__name__}: {e}")
+    return _Finding(part, name, "ok", version, works_with)
+
+
+def _version(name: str) -> str | None:
+    """The installed version of a distribution, by its import name."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _ordered(version: str) -> list[int]:
+    return [int("".join(c for c in part if c.isdigit()) or 0) for part in version.split(".")]
