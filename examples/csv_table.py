@@ -16,7 +16,8 @@ class CsvTable:
 
     def plan_partitions(self, options):
         size, n = os.path.getsize(options["path"]), int(options.get("partitions", "4"))
-        return [{"start": size * i // n, "end": size * (i + 1) // n} for i in range(n)]
+        # The schema goes along: another instance may read, in another process.
+        return [{"start": size * i // n, "end": size * (i + 1) // n, "schema": self.schema} for i in range(n)]
 
     def read_partition(self, partition_spec, options, *, columns=None):
         with open(options["path"], "rb") as file:
@@ -26,5 +27,7 @@ class CsvTable:
             file.readline()
             text = file.read(max(partition_spec["end"] - file.tell(), 0))
             text += file.readline() if text and not text.endswith(b"\n") else b""
-        types = csv.ConvertOptions(column_types=self.schema, include_columns=columns, strings_can_be_null=True)
+        types = csv.ConvertOptions(
+            column_types=partition_spec["schema"], include_columns=columns, strings_can_be_null=True
+        )
         yield csv.read_csv(io.BytesIO(header + text), convert_options=types)

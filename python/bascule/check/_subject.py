@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bascule import _instance, _native
+from bascule import _instance
+from bascule._native import Partition, Source, parse_locator, setting_names
 from bascule.check._base import Broken, Limits, Skip
 from bascule.contract import Option
 from bascule.errors import BasculeError, OptionError, describe, mask, printable
@@ -47,7 +48,7 @@ class Subject:
         self._aliases: dict[str, str] = {}  # names that only this check knows, and what a reader calls them
         self._opened: tuple[_instance.Instance, pa.Schema | None, BaseException | None] | None = None
         self._instances: list[_instance.Instance] = []
-        self._core: _native.Source | None = None
+        self._core: Source | None = None
         self.first_read: FirstRead | None = None
 
     # ---- the class ----
@@ -59,7 +60,7 @@ class Subject:
 
     @cached_property
     def found(self) -> _instance.Found:
-        kind, module, name = _native.parse_locator(self.locator)
+        kind, module, name = parse_locator(self.locator)
         return _instance.resolve(kind, module, name)
 
     @property
@@ -79,7 +80,7 @@ class Subject:
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """The options that the class is given: without the bridge's settings."""
-        settings = {name.casefold() for name in _native.setting_names}
+        settings = {name.casefold() for name in setting_names}
         return [
             (name, value)
             for name, value in self.given.items()
@@ -158,21 +159,19 @@ class Subject:
 
     # ---- the core ----
 
-    def open(self, cls: type | None = None, options: Mapping[str, str] | None = None) -> _native.Source:
+    def open(self, cls: type | None = None, options: Mapping[str, str] | None = None) -> Source:
         """The class, or one that stands for it, opened by the core with every check of its batches."""
         given = self.given if options is None else options
         others = {name: value for name, value in given.items() if name.casefold() != "bascule_validation"}
-        return _native.Source(
-            self.locator if cls is None else self._alias(cls), {**others, "bascule_validation": "full"}
-        )
+        return Source(self.locator if cls is None else self._alias(cls), {**others, "bascule_validation": "full"})
 
     @property
-    def core(self) -> _native.Source:
+    def core(self) -> Source:
         if self._core is None:
             self._core = self.open()
         return self._core
 
-    def batches(self, partition: _native.Partition) -> Iterator[pa.RecordBatch]:
+    def batches(self, partition: Partition) -> Iterator[pa.RecordBatch]:
         """The batches of one partition. Raises Broken with the message that an engine's user reads."""
         try:
             reader = pa.RecordBatchReader.from_stream(partition)
