@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import pyarrow as pa
 
+from bascule import BasculeError
+
 
 class AdbcStream:
-    """A statement of an ADBC connection, which it owns."""
+    """A statement on an ADBC connection of its own."""
 
-    def __init__(self, connection: Any, sql: str, options: dict[str, str]) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], Any], sql: str, options: dict[str, str]) -> None:
+        self._connect, self._sql, self._options = connect, sql, options
+        self._connection: Any = None
+        self._cursor: Any = None
         self._reader: pa.RecordBatchReader | None = None
-        self._cursor = connection.cursor()
-        try:
-            self._cursor.adbc_statement.set_options(**options)
-            self._cursor.execute(sql)
-            self._reader = self._cursor.fetch_record_batch()
-        except BaseException:
-            self.close()
-            raise
+        self._cancelled = False
+
+    def open(self) -> None:
+        self._connection = self._connect()
+        self._cursor = self._connection.cursor()
+        if self._cancelled:
+            raise BasculeError("cancelled")
+        self._cursor.adbc_statement.set_options(**self._options)
+        self._cursor.execute(self._sql)
+        self._reader = self._cursor.fetch_record_batch()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         assert self._reader is not None
         yield from self._reader
 
     def cancel(self) -> None:
-        with contextlib.suppress(Exception):  # it may be through
-            self._cursor.adbc_cancel()
+        self._cancelled = True
+        if self._cursor is not None:
+            with contextlib.suppress(Exception):  # it may be through
+                self._cursor.adbc_cancel()
 
     def close(self) -> None:
         # In this order: the driver crashes or complains in others. What fails here has failed before.
@@ -45,11 +53,27 @@ class AdbcSession:
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
+        self._cursor: Any = None
+
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[Any]:
+        with self.connection.cursor() as cursor:
+            self._cursor = cursor
+            try:
+                yield cursor
+            finally:
+                self._cursor = None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(sql)
             return [tuple(row.values()) for row in cursor.fetch_arrow_table().to_pylist()]
+
+    def cancel(self) -> None:
+        cursor = self._cursor
+        if cursor is not None:
+            with contextlib.suppress(Exception):  # it may be through
+                cursor.adbc_cancel()
 
     def close(self) -> None:
         with contextlib.suppress(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,11 +55,14 @@ class Settings:
 
 
 class Stream(Protocol):
-    """The rows of a statement, under way on a connection of its own."""
+    """The rows of a statement, on a connection of its own."""
+
+    def open(self) -> None:
+        """Connects, and runs the statement. Waits for both."""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]: ...
     def cancel(self) -> None:
-        """Ends it soon; from any thread."""
+        """Ends it soon, while it opens too; from any thread. May wait for the server."""
 
     def close(self) -> None:
         """Gives the connection back."""
@@ -70,6 +74,9 @@ class Session(Protocol):
     def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
     def export_snapshot(self) -> str | None:
         """A name under which other connections see what this one sees, while it is open; None: it can't."""
+
+    def cancel(self) -> None:
+        """Ends what is being asked; from any thread."""
 
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
@@ -88,6 +95,7 @@ class Database(ABC):
         self.url = url
         self.settings = settings
         self.driver = settings.driver or self.drivers[0]
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         if self.driver not in self.drivers:
             raise OptionError(
                 f"option 'driver' is '{self.driver}', but {self.label} is read by {' or '.join(self.drivers)}"
@@ -101,9 +109,14 @@ class Database(ABC):
     def session(self) -> Session:
         """A connection, for the caller to close."""
 
+    def cancel(self) -> None:
+        """Ends what the open sessions ask."""
+        for session in list(self._sessions):
+            session.cancel()
+
     @abstractmethod
     def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
-        """Begins to read."""
+        """What reads; it does nothing before it is opened."""
 
     def own_ranges(self, session: Session, source: exp.Expr, n: int) -> list[exp.Expr | None] | None:
         """Conditions that part a table into ``n`` by where its rows lie; None: it can't."""

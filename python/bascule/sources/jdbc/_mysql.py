@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -62,9 +63,11 @@ class MySQL(Database):
     label = "MySQL"
 
     def describe(self, source: exp.Expr) -> list[Column]:
-        sql = _sql.generate(_sql.select([exp.Star()], source).limit(0), self.dialect)
+        # Of the query itself where there is one: within another, MariaDB would run it whole.
+        inner = source.this if isinstance(source, exp.Subquery) else None
+        query = inner.copy() if isinstance(inner, exp.Select) else _sql.select([exp.Star()], source)
         with self.session() as session:
-            return [self._column(field) for field in session.fields(sql)]
+            return [self._column(field) for field in session.fields(_sql.generate(query.limit(0), self.dialect))]
 
     def _column(self, field: Any) -> Column:
         name, code, unsigned = field.name, field.type_code, bool(field.flags & _UNSIGNED)
@@ -96,7 +99,8 @@ class MySQL(Database):
 
     def _microseconds(self, column: exp.Expr) -> exp.Expr:
         """A TIME of a day as its microseconds; of others, which last up to 838 hours, -1: no Arrow time."""
-        seconds = exp.func("TIME_TO_SEC", column.copy(), dialect=self.dialect)
+        # MariaDB's has the fraction, MySQL's has not.
+        seconds = exp.func("FLOOR", exp.func("TIME_TO_SEC", column.copy(), dialect=self.dialect), dialect=self.dialect)
         micro = exp.func("MICROSECOND", column.copy(), dialect=self.dialect)
         value = exp.Add(this=exp.Mul(this=seconds, expression=exp.Literal.number(1_000_000)), expression=micro)
         outside = exp.or_(
@@ -186,6 +190,7 @@ class _Session:
         self._connection = connection
         self._database = database
         self.is_mariadb = False
+        database._sessions.add(self)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         try:
@@ -206,6 +211,11 @@ class _Session:
 
     def export_snapshot(self) -> str | None:
         return None
+
+    def cancel(self) -> None:
+        # The server notices that nobody is there; the protocol has no other way but a second connection.
+        with contextlib.suppress(Exception):
+            self._connection._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with contextlib.suppress(Exception):

@@ -71,6 +71,9 @@ class _Session:
     def export_snapshot(self) -> str | None:
         return None
 
+    def cancel(self) -> None:
+        pass  # ConnectorX has no way
+
     def close(self) -> None:
         pass
 

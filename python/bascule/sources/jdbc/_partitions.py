@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -110,7 +111,7 @@ def even_cuts(lower: Fraction, upper: Fraction, n: int, kind: Kind) -> list[str]
     """The texts of at most ``n`` - 1 cut points between the bounds, rising; fewer where the range has fewer values."""
     width = (upper - lower + (1 if kind.whole else 0)) / n
     numbers = (lower + width * i for i in range(1, n))
-    return distinct([kind.text(Fraction(round(x)) if kind.whole else x) for x in numbers], kind, above=lower)
+    return distinct([kind.text(Fraction(math.floor(x)) if kind.whole else x) for x in numbers], kind, above=lower)
 
 
 def distinct(texts: Iterable[str], kind: Kind, above: Fraction | None = None) -> list[str]:

@@ -14,6 +14,7 @@ from bascule import BasculeError, OptionError
 from bascule.sources.jdbc import _partitions, _sql
 from bascule.sources.jdbc._database import Session
 from bascule.sources.jdbc._partitions import Kind
+from bascule.sources.jdbc._read import interruptible
 from bascule.sources.jdbc._relation import Relation
 
 #: Where a partition column is named and no number.
@@ -42,6 +43,10 @@ class _Held:
 
 def plan(relation: Relation) -> list[dict[str, Any]]:
     """The specs, as the options want them."""
+    return interruptible(lambda: _plan(relation), relation.database.cancel)
+
+
+def _plan(relation: Relation) -> list[dict[str, Any]]:
     options = relation.options
     if options["predicates"]:
         _refuse(options, "predicates", "partitionColumn", "lowerBound", "upperBound", "numPartitions")
@@ -61,6 +66,10 @@ def _specs(relation: Relation, given: list[exp.Expr | None] | None, stays: bool)
     held = _Held(session)
     where = given or _ranges(relation, session, n)
     name = session.export_snapshot() if options["snapshot"] == "on" and len(where) > 1 else None
+    if name is not None:
+        # Locks what is read until the scan ends, as any open SELECT does: emptied or rewritten meanwhile, a table
+        # would lose rows in an older snapshot, or move them.
+        session.rows(_sql.generate(_sql.select([exp.Literal.number(1)], relation.source).limit(0), relation.dialect))
     if name is None and not stays and relation.dialect == "postgres":
         where = [None]  # a row that is updated changes its place: it would be read twice, or never
     made: list[dict[str, Any]] = []

@@ -71,6 +71,7 @@ _PROPERTIES = {
     "tcpkeepalive": None,
 }
 _BATCH_BYTES = 4 << 20
+_LOCK_TIMEOUT_MS = 10_000
 _PASSING = re.compile(
     r"Connection refused|starting up|shutting down|too many clients|remaining connection slots|Connection reset"
     r"|server closed the connection",
@@ -83,6 +84,8 @@ _HINTS = {
     "3D000": "Check the database's name at the end of the URL",
     "42P01": 'Check dbtable or query; names with capitals or spaces are quoted: "My Table"',
     "42703": "Check the columns that query or predicates name",
+    "55P03": "Another session waits to change the table (ALTER, TRUNCATE, VACUUM FULL), which it can't before this scan "
+    "ends; run the query again",
     "57014": "The statement was cancelled; queryTimeout is the seconds that it may take, 0 for any",
     "57P01": "The server ended the connection while it was read; run the query again",
 }
@@ -91,6 +94,7 @@ _HINTS = {
 #: The same, where the driver hands on the words alone: while rows come.
 _SAID = {
     "due to statement timeout": _HINTS["57014"],
+    "due to lock timeout": _HINTS["55P03"],
     "terminating connection": _HINTS["57P01"],
     "server closed the connection": _HINTS["57P01"],
     "password authentication failed": _HINTS["28P01"],
@@ -108,7 +112,7 @@ class PostgreSQL(Database):
 
     def describe(self, source: exp.Expr) -> list[Column]:
         sql = _sql.generate(_sql.select([exp.Star()], source), self.dialect)
-        with self.session() as session, session.connection.cursor() as cursor:
+        with self.session() as session, session.cursor() as cursor:
             try:
                 schema = cursor.adbc_execute_schema(sql)
             except Exception as e:
@@ -126,8 +130,10 @@ class PostgreSQL(Database):
             return Column(field.name, _numeric(size), as_text, _KINDS[kind])
         if kind == "oid":
             return Column(field.name, pa.int64(), _sql.cast(column, "bigint", self.dialect), _partitions.INTEGER)
-        if kind == "uuid" and self.driver == "connectorx":
-            return Column(field.name, field.type, exp.func("UUID_SEND", column, dialect=self.dialect))
+        if self.driver == "connectorx" and kind in ("uuid", "json", "jsonb"):
+            # It knows these itself, and writes JSON anew.
+            raw = exp.func("UUID_SEND", column, dialect=self.dialect) if kind == "uuid" else as_text
+            return Column(field.name, field.type, raw)
         if kind in _PLAIN or kind in _LIMITS:
             return Column(field.name, field.type, self._guarded(column, field.name, kind), _KINDS.get(kind))
         if kind.startswith("_"):
@@ -162,7 +168,10 @@ class PostgreSQL(Database):
             compare = exp.EQ if limit.startswith("-") else exp.LTE
             flat = exp.and_(flat, exp.not_(compare(this=literal, expression=edge)))
         return self._or_fail(
-            exp.func("COALESCE", flat, exp.true()), what, f"column {name} has a value that no Arrow list of {item} holds: ", kind
+            exp.func("COALESCE", flat, exp.true()),
+            what,
+            f"column {name} has a value that no Arrow list of {item} holds: ",
+            kind,
         )
 
     def _or_fail(self, holds: exp.Expr, what: exp.Expr, message: str, kind: str) -> exp.Expr:
@@ -177,16 +186,22 @@ class PostgreSQL(Database):
         sql = _sql.generate(select, self.dialect)
         if self.driver == "connectorx":
             return ConnectorXStream(self._uri(), sql, self._before(), self.settings.fetchsize)
-        connection = self._connect()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                if snapshot:
-                    cursor.execute(_sql_set_snapshot(snapshot))
-        except BaseException:
-            connection.close()
-            raise
-        return AdbcStream(connection, sql, {"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
+
+        def connect() -> Any:
+            connection = self._connect()
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    if snapshot:
+                        cursor.execute(_sql_set_snapshot(snapshot))
+                        # Behind who waits to change the table, who waits for the planning session, who waits for us.
+                        cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        return AdbcStream(connect, sql, {"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
 
     def own_ranges(self, session: Any, source: exp.Expr, n: int) -> list[exp.Expr | None] | None:
         """Ranges of ctid, the place of a row: each a range of the table's pages."""
@@ -288,6 +303,7 @@ class _Session(AdbcSession):
     def __init__(self, connection: Any, database: PostgreSQL) -> None:
         super().__init__(connection)
         self._database = database
+        database._sessions.add(self)
         # One view of the data for all that is asked here, and for those that it is exported to. Held open while
         # partitions are read, however long the server lets sessions idle.
         with connection.cursor() as cursor:

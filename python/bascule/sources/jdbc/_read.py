@@ -1,7 +1,7 @@
-"""Reads a statement's rows on a thread, one batch ahead, so that waiting for the database can be interrupted.
+"""Waits for the database on a thread, so that waiting can be interrupted.
 
 A driver waits in C: nothing of Python runs meanwhile, and a KeyboardInterrupt would come with its
-answer. The reading generator waits in slices instead, and cancels the statement when it is ended.
+answer. The calling thread waits in slices instead, and cancels the statement when it is ended.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator
+from typing import TypeVar
 
 import pyarrow as pa
 
 from bascule import BasculeError
 from bascule.sources.jdbc._database import Stream
+
+T = TypeVar("T")
 
 _SLICE_S = 0.05
 #: How long the end of a read waits for a cancelled statement. The thread ends by itself later, if it must.
@@ -21,10 +24,10 @@ _END_S = 5.0
 
 
 def read_ahead(
-    open_stream: Callable[[], Stream], explain: Callable[[BaseException], BasculeError]
+    stream: Stream, explain: Callable[[BaseException], BasculeError]
 ) -> Generator[pa.RecordBatch, None, None]:
     """The batches of a stream that is opened, read and closed on a thread of its own."""
-    reading = _Reading(open_stream)
+    reading = _Reading(stream)
     try:
         while (item := reading.next()) is not None:
             if isinstance(item, BaseException):
@@ -34,14 +37,39 @@ def read_ahead(
         reading.end()
 
 
+def interruptible(work: Callable[[], T], cancel: Callable[[], object]) -> T:
+    """What ``work`` returns or raises; interrupted, it is cancelled and left to itself."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as e:
+            failure.append(e)
+
+    thread = threading.Thread(target=run, name="bascule-jdbc", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_SLICE_S)
+    except BaseException:
+        threading.Thread(target=cancel, name="bascule-jdbc-cancel", daemon=True).start()
+        thread.join(_END_S)
+        raise
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
 class _Reading:
-    def __init__(self, open_stream: Callable[[], Stream]) -> None:
-        self._open = open_stream
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
         self._items: queue.SimpleQueue[pa.RecordBatch | BaseException | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(1)
         self._ended = threading.Event()
-        self._stream: Stream | None = None
         self._closing = threading.Lock()  # a stream is cancelled or closed, not both at once
+        self._closed = False  # guarded by it
         self._thread = threading.Thread(target=self._run, name="bascule-jdbc", daemon=True)
         self._thread.start()
 
@@ -58,24 +86,28 @@ class _Reading:
     def end(self) -> None:
         self._ended.set()
         self._room.release()
-        with self._closing:
-            if self._stream is not None:
-                self._stream.cancel()
+        # A server that hangs lets a cancel wait, too: nobody waits for it.
+        threading.Thread(target=self._cancel, name="bascule-jdbc-cancel", daemon=True).start()
         self._thread.join(_END_S)
+
+    def _cancel(self) -> None:
+        with self._closing:
+            if not self._closed:
+                self._stream.cancel()
 
     def _run(self) -> None:
         try:
-            self._stream = stream = self._open()
             try:
-                for batch in stream:
+                self._stream.open()
+                for batch in self._stream:
                     self._room.acquire()
                     if self._ended.is_set():
                         return
                     self._items.put(batch)
             finally:
                 with self._closing:
-                    self._stream = None
-                    stream.close()
+                    self._closed = True
+                    self._stream.close()
             self._items.put(None)
         except BaseException as e:  # a driver in Rust panics with a BaseException
             self._items.put(e)

@@ -16,7 +16,7 @@ from bascule.sources.jdbc._database import Column, Database, Settings, log
 from bascule.sources.jdbc._mysql import MySQL
 from bascule.sources.jdbc._other import Other
 from bascule.sources.jdbc._postgresql import PostgreSQL
-from bascule.sources.jdbc._read import read_ahead
+from bascule.sources.jdbc._read import interruptible, read_ahead
 from bascule.sources.jdbc._sqlite import SQLite
 from bascule.sources.jdbc._url import parse
 
@@ -48,7 +48,7 @@ class Relation:
         )
         database = _DATABASES.get(url.scheme, Other)(url, settings)
         source = _sql.relation(options["dbtable"], options["query"], database.dialect)
-        columns = database.describe(source)
+        columns = interruptible(lambda: database.describe(source), database.cancel)
         if not columns:
             raise BasculeError(f"{url}: what is read has no columns")
         seen: set[str] = set()
@@ -80,7 +80,7 @@ class Relation:
         columns = [c for c in self.columns if asked is None or c.name in asked] or self.columns[:1]
         select = self.select(columns, where)
         schema = pa.schema([(c.name, c.type) for c in columns])
-        batches = read_ahead(lambda: self.database.stream(select, columns, snapshot), self.database.explain)
+        batches = read_ahead(self.database.stream(select, columns, snapshot), self.database.explain)
         try:
             for batch in batches:
                 arrays = [_types.convert(a, c.type, c.name) for a, c in zip(batch.columns, columns, strict=True)]

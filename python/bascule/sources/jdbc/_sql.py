@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import sqlglot
 from sqlglot import exp
@@ -72,8 +73,11 @@ def _parsed(text: str, option: str, dialect: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(text, dialect=dialect)
     except SqlglotError as e:
+        first = (getattr(e, "errors", None) or [{}])[0]
+        near = f", near '{first['highlight']}'" if first.get("highlight") else ""
+        said = first.get("description") or re.sub(r"\x1b\[\d*m", "", str(e))
         raise OptionError(
-            f"option '{option}' is no SQL of {dialect}, as far as sqlglot can tell: {one_line(str(e))[:300]}. "
+            f"option '{option}' is no SQL of {dialect}, as far as sqlglot can tell: {one_line(said)}{near}. "
             "Where the database takes it, make a view of it, and name that as dbtable"
         ) from None
     if len(trees) != 1 or trees[0] is None:

@@ -1,15 +1,22 @@
-"""SQLite, by ADBC (the default) or ConnectorX; questions by Python's own module.
+"""SQLite, by ADBC (the default), ConnectorX or Python's own module.
 
 A column of SQLite holds values of any type, and the drivers take the first rows for all. So each
 column is selected with a guard that fails at a value that is not of the declared type, and a first
 row, dropped again, tells the driver the types.
+
+Two SQLite libraries in one process must not open one file: each undoes the other's locks, and maps
+what the other cuts (https://www.sqlite.org/howtocorrupt.html, 2.2.1). ADBC and ConnectorX bring
+their own. So a file that this process has open otherwise, as a notebook does by sqlite3, is read
+by Python's module.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,26 +27,32 @@ from sqlglot import exp
 
 from bascule import BasculeError, OptionError
 from bascule.sources.jdbc import _partitions, _sql
-from bascule.sources.jdbc._adbc import AdbcStream
+from bascule.sources.jdbc._adbc import AdbcSession, AdbcStream
 from bascule.sources.jdbc._connectorx import BATCH_ROWS, ConnectorXStream
-from bascule.sources.jdbc._database import Column, Database, Stream, needs
+from bascule.sources.jdbc._database import Column, Database, Session, Settings, Stream, needs
+from bascule.sources.jdbc._url import Url
 
 #: Rows that tell the type of a column that declares none.
 _SAMPLE_ROWS = 1000
 _BUSY_TIMEOUT_MS = 10_000
 _MARK = "bascule_first_row"
+#: The descriptors that ADBC has open for us, by path.
+_opened: dict[Path, set[int]] = {}
+_opening = threading.Lock()
 
 
 class SQLite(Database):
     dialect = "sqlite"
-    drivers = ("adbc", "connectorx")
+    drivers = ("adbc", "connectorx", "sqlite3")
     label = "SQLite"
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._path = Path(self.url.database.removeprefix("file:").partition("?")[0]).expanduser()
+    def __init__(self, url: Url, settings: Settings) -> None:
+        super().__init__(url, settings)
+        self._path = Path(self.url.database.removeprefix("file:").partition("?")[0]).expanduser().resolve()
         if self.settings.timeout_s:
             raise OptionError("option 'queryTimeout' can't be kept: SQLite has no such limit")
+        if settings.driver is None and _is_open_otherwise(self._path):
+            self.driver = "sqlite3"
         # What is read, to look for a value that does not fit.
         self._source: exp.Expr | None = None
         self._columns: dict[str, Column] = {}
@@ -50,14 +63,17 @@ class SQLite(Database):
             # A view knows what its columns were declared as.
             view = f"CREATE TEMP VIEW bascule_view AS {_sql.generate(_sql.select([exp.Star()], source), self.dialect)}"
             session.rows(view)
-            declared = [(row[1], row[2]) for row in session.rows("PRAGMA temp.table_xinfo(bascule_view)")]
-            held = self._held(session, [name for name, _ in declared])
+            columns = "SELECT name, type FROM pragma_table_xinfo('bascule_view', 'temp') ORDER BY cid"
+            declared = [(name, kind) for name, kind in session.rows(columns)]
+            held = self._held(session, [name for name, kind in declared if _is_vague(kind)])
             session.rows("DROP VIEW temp.bascule_view")
-        return [self._column(name, kind, held[name]) for name, kind in declared]
+        return [self._column(name, kind, held.get(name, set())) for name, kind in declared]
 
-    def _held(self, session: _Session, names: list[str]) -> dict[str, set[str]]:
+    def _held(self, session: Session, names: list[str]) -> dict[str, set[str]]:
         """The storage classes in the first rows, by column."""
         found: dict[str, set[str]] = {name: set() for name in names}
+        if not names:
+            return found
         kinds: list[exp.Expr] = [exp.func("TYPEOF", _sql.column(n), dialect=self.dialect) for n in names]
         sample = _sql.select(kinds, exp.to_table("bascule_view")).limit(_SAMPLE_ROWS)
         for row in session.rows(_sql.generate(sample, self.dialect)):
@@ -67,7 +83,7 @@ class SQLite(Database):
         return found
 
     def _column(self, name: str, declared: str, held: set[str]) -> Column:
-        kind = _declared_type(declared.upper(), held)
+        kind = _declared_type(declared, held)
         column = _sql.column(name)
         guard = self._guard(column, kind)
         number = {pa.int64(): _partitions.INTEGER, pa.float64(): _partitions.FLOAT, pa.date32(): _partitions.DATE}
@@ -81,6 +97,8 @@ class SQLite(Database):
             return self._guard(name, pa.int64())
         if pa.types.is_floating(kind):
             return self._guard(name, pa.float64())
+        if kind == pa.binary():
+            return _sql.cast(name, "blob", self.dialect)
         # Decimals too: the text of a real is the shortest that means it.
         return self.as_text(name) if kind == pa.string() or pa.types.is_decimal(kind) else self._guard(name, kind)
 
@@ -108,40 +126,63 @@ class SQLite(Database):
         held = exp.func("TYPEOF", column.copy(), dialect=self.dialect)
         return exp.In(this=held, expressions=[_sql.text(storage), _sql.text("null")])
 
-    def session(self) -> _Session:
+    def session(self) -> Session:
         if not self._path.is_file():
             raise BasculeError(
-                f"{self.url}: there is no such file (looked for {self._path.resolve()}). A relative path starts at the "
+                f"{self.url}: there is no such file (looked for {self._path}). A relative path starts at the "
                 "working directory"
             )
-        return _Session(self)
+        return _PythonSession(self) if self.driver == "sqlite3" else _AdbcSession(self)
 
     def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
         if self.settings.init and self.driver == "connectorx":
             raise OptionError("option 'sessionInitStatement' needs the driver adbc for SQLite")
         self._columns |= {column.name: column for column in columns}
+        rows = self.settings.fetchsize or BATCH_ROWS
+        if self.driver == "sqlite3":
+            return _PythonStream(self, _sql.generate(select, self.dialect), columns, rows)
         first: list[exp.Expr] = [exp.alias_(exp.Literal.number(1), _MARK, quoted=True)]
         first += [exp.alias_(_example(column.type), column.name, quoted=True) for column in columns]
         rest = select.copy()
         rest.set("expressions", [exp.alias_(exp.null(), _MARK, quoted=True), *rest.expressions])
         sql = _sql.generate(exp.union(exp.select(*first), rest, distinct=False), self.dialect)
         if self.driver == "connectorx":
-            return _WithoutFirstRow(ConnectorXStream(f"sqlite://{quote(str(self._path.resolve()))}", sql))
-        connection = needs("adbc_driver_sqlite.dbapi").connect(self.uri(), autocommit=True)
+            return _WithoutFirstRow(ConnectorXStream(f"sqlite://{quote(str(self._path))}", sql))
+        return _WithoutFirstRow(AdbcStream(self.connect, sql, {"adbc.sqlite.query.batch_rows": str(rows)}))
+
+    def connect(self) -> Any:
+        """A connection of ADBC's library."""
+        driver = needs("adbc_driver_sqlite.dbapi")
+        with _opening:
+            before = _descriptors(self._path)
+            connection = driver.connect(self.uri(), autocommit=True)
+            with contextlib.suppress(Exception), connection.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+                cursor.execute("PRAGMA schema_version")  # opens the file; what is wrong with it is said later
+                cursor.fetchall()
+            ours = _opened.get(self._path, set())
+            _opened[self._path] = (ours & before) | (_descriptors(self._path) - before)
         try:
             with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
                 if self.settings.init:
                     cursor.execute(self.settings.init)
         except BaseException:
             connection.close()
             raise
-        rows = self.settings.fetchsize or BATCH_ROWS
-        return _WithoutFirstRow(AdbcStream(connection, sql, {"adbc.sqlite.query.batch_rows": str(rows)}))
+        return connection
+
+    def connect_python(self) -> sqlite3.Connection:
+        """A connection of Python's library."""
+        connection = sqlite3.connect(
+            self.uri(), uri=True, timeout=_BUSY_TIMEOUT_MS / 1000, check_same_thread=False, isolation_level=None
+        )
+        if self.settings.init:
+            connection.execute(self.settings.init)
+        return connection
 
     def uri(self) -> str:
         """The file, read only: reading creates none."""
-        return f"file:{quote(str(self._path.resolve()))}?mode=ro"
+        return f"file:{quote(str(self._path))}?mode=ro"
 
     def own_ranges(self, session: Any, source: exp.Expr, n: int) -> list[exp.Expr | None] | None:
         """Ranges of the rowid."""
@@ -162,7 +203,8 @@ class SQLite(Database):
         return _partitions.conditions(column, cuts, kind, self.dialect)
 
     def explain(self, error: BaseException) -> BasculeError:
-        said = _sql.one_line(str(error).removeprefix("INTERNAL: "))
+        said = re.sub(r"^(\w+: )?(\[SQLite\] )?(Failed to \w+ query: )?", "", _sql.one_line(str(error)))
+        said = re.split(r" query: (?:CREATE|SELECT|PRAGMA)", said)[0]
         if ("integer overflow" in said or "Type mismatch" in said or "Invalid column type" in said) and self._source:
             said = self._misfit() or said
         hint = ""
@@ -192,24 +234,38 @@ class SQLite(Database):
                     return (
                         f"column '{column.name}' is {column.type}, by its declaration or its first rows, but a row "
                         f"holds {'an' if kind == 'integer' else 'a'} {kind}: {repr(value)[:60]}. Name a type that "
-                        f"takes it: customSchema := '{column.name} STRING'"
+                        f"takes it: customSchema := '{column.name} {'BINARY' if kind == 'blob' else 'STRING'}'"
                     )
         return None
 
 
-class _Session:
-    """A connection of Python's sqlite3."""
-
+class _AdbcSession(AdbcSession):
     def __init__(self, database: SQLite) -> None:
         self._database = database
         try:
-            self._connection = sqlite3.connect(
-                database.uri(), uri=True, timeout=_BUSY_TIMEOUT_MS / 1000, check_same_thread=False
-            )
+            super().__init__(database.connect())
+        except Exception as e:
+            raise database.explain(e) from None
+        database._sessions.add(self)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            return super().rows(sql)
+        except Exception as e:
+            raise self._database.explain(e) from None
+
+    def export_snapshot(self) -> str | None:
+        return None
+
+
+class _PythonSession:
+    def __init__(self, database: SQLite) -> None:
+        self._database = database
+        try:
+            self._connection = database.connect_python()
         except sqlite3.Error as e:
             raise database.explain(e) from None
-        if database.settings.init:
-            self.rows(database.settings.init)
+        database._sessions.add(self)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         try:
@@ -219,6 +275,10 @@ class _Session:
 
     def export_snapshot(self) -> str | None:
         return None
+
+    def cancel(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.interrupt()
 
     def close(self) -> None:
         self._connection.close()
@@ -230,11 +290,45 @@ class _Session:
         self.close()
 
 
+class _PythonStream:
+    """A statement of Python's module: slower, a Python object for each value."""
+
+    def __init__(self, database: SQLite, sql: str, columns: Sequence[Column], rows: int) -> None:
+        self._database, self._sql, self._columns, self._rows = database, sql, columns, rows
+        self._connection: sqlite3.Connection | None = None
+        self._cancelled = False
+
+    def open(self) -> None:
+        self._connection = self._database.connect_python()
+        if self._cancelled:
+            raise BasculeError("cancelled")
+        self._cursor = self._connection.execute(self._sql)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        types = [_held_as(column.type) for column in self._columns]
+        names = [column.name for column in self._columns]
+        while rows := self._cursor.fetchmany(self._rows):
+            values = zip(*rows, strict=True)
+            yield pa.RecordBatch.from_arrays([pa.array(v, t) for v, t in zip(values, types, strict=True)], names)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._connection is not None:
+            self._connection.interrupt()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
 class _WithoutFirstRow:
     """A stream whose first row told the driver the types, and whose first column says which it is."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+
+    def open(self) -> None:
+        self._stream.open()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         first = True
@@ -254,9 +348,20 @@ class _WithoutFirstRow:
         self._stream.close()
 
 
+def _bare(declared: str) -> str:
+    return re.sub(r"\(.*\)", "", declared.upper()).strip()
+
+
+def _is_vague(declared: str) -> bool:
+    """True where the declaration alone says no type: the first rows are asked."""
+    # BLOB is also what newer libraries call a view's column without a type.
+    words = ("INT", "CHAR", "CLOB", "TEXT", "REAL", "FLOA", "DOUB", "BOOL")
+    return not any(word in _bare(declared) for word in words)
+
+
 def _declared_type(declared: str, held: set[str]) -> pa.DataType:
     """SQLite's rules of affinity, and the names for what it has no type of its own for."""
-    bare = re.sub(r"\(.*\)", "", declared).strip()
+    bare = _bare(declared)
     if bare in ("BOOLEAN", "BOOL"):
         return pa.bool_()
     if bare == "DATE" and held <= {"text"}:
@@ -267,11 +372,11 @@ def _declared_type(declared: str, held: set[str]) -> pa.DataType:
         return pa.int64()
     if any(word in bare for word in ("CHAR", "CLOB", "TEXT")):
         return pa.string()
-    if "BLOB" in bare:
+    if "BLOB" in bare and held <= {"blob"}:
         return pa.binary()
     if any(word in bare for word in ("REAL", "FLOA", "DOUB")):
         return pa.float64()
-    if bare and not held & {"text", "blob"}:
+    if bare and "BLOB" not in bare and not held & {"text", "blob"}:
         return pa.float64()  # NUMERIC, DECIMAL(10, 2): stored as integers and reals
     # No declaration, or one that the rows don't follow: what they hold.
     return {frozenset({"integer"}): pa.int64(), frozenset({"blob"}): pa.binary()}.get(
@@ -279,12 +384,41 @@ def _declared_type(declared: str, held: set[str]) -> pa.DataType:
     )
 
 
-def _example(kind: pa.DataType) -> exp.Expr:
+def _held_as(kind: pa.DataType) -> pa.DataType:
+    """The Arrow type of the storage class in which values of ``kind`` are selected."""
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return exp.Literal.number(0)
+        return pa.int64()
     if pa.types.is_floating(kind):
-        return exp.Literal.number("0.5")
-    return exp.HexString(this="00") if kind == pa.binary() else _sql.text("")
+        return pa.float64()
+    return pa.binary() if kind == pa.binary() else pa.string()
+
+
+def _example(kind: pa.DataType) -> exp.Expr:
+    """A value of that storage class."""
+    return {
+        pa.int64(): exp.Literal.number(0),
+        pa.float64(): exp.Literal.number("0.5"),
+        pa.binary(): exp.HexString(this="00"),
+        pa.string(): _sql.text(""),
+    }[_held_as(kind)]
+
+
+def _descriptors(path: Path) -> set[int]:
+    """The descriptors of this process that are of the file; none where the system can't tell (no /proc)."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        file = path.stat()
+        for link in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(link.stat(), file):
+                    found.add(int(link.name))
+    return found
+
+
+def _is_open_otherwise(path: Path) -> bool:
+    """True if this process has the file open, but for what ADBC has open for us."""
+    with _opening:
+        return bool(_descriptors(path) - _opened.get(path, set()))
 
 
 def _pragma(source: exp.Expr) -> exp.Select:
