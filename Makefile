@@ -1,4 +1,4 @@
-# make demo     set everything up, run the main job
+# make demo     set everything up, run the main job; make demo-postgres: over a PostgreSQL that it starts
 # make test     set everything up, run all tests
 # make bench    the performance figures of docs/benchmarks.md (long)
 # make lint     what the tests check of the sources, alone
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 C_SOURCES := $(shell find include src engines python/bascule/_native -name '*.[ch]' -o -name '*.map')
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: build demo test bench lint format clean
+.PHONY: build demo demo-postgres test bench lint format clean
 
 build: $(VENV)/.built
 
@@ -25,6 +25,9 @@ $(VENV)/.built: $(VENV)/.tools CMakeLists.txt pyproject.toml tools/fetch_sdist.p
 
 demo: build
 	$(BIN)/python examples/demo.py
+
+demo-postgres: build
+	$(BIN)/python examples/demo.py --postgres
 
 test: build
 	tools/system_packages.sh

@@ -17,6 +17,8 @@ import pyarrow.dataset  # DuckDB's scan of a Table imports it at its first query
 
 import bascule
 from bench import native, sources
+from bench.commands import commands
+from bench.databases import databases
 from bench.measure import (
     Case,
     Figure,
@@ -402,4 +404,6 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "first-row": first_row,
     "columns": columns,
     "memory": memory,
+    "databases": databases,
+    "commands": commands,
 }

@@ -20,7 +20,10 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    packages = {name: metadata.version(name) for name in ("bascule", "duckdb", "pyarrow", "numpy")}
+    packages = {
+        name: metadata.version(name)
+        for name in ("bascule", "duckdb", "pyarrow", "numpy", "adbc-driver-postgresql", "connectorx")
+    }
     return {"CPython": platform.python_version(), **packages}
 
 

@@ -53,7 +53,7 @@ _REPRODUCE = """\
 ```
 make bench                              # all cases, a few minutes; writes this page
 .venv/bin/python -m bench --quick       # a tenth of the work, writes nothing
-.venv/bin/python -m bench --only memory # one case: large-batches, small-batches, validation, partitions, first-row, columns, memory
+.venv/bin/python -m bench --only memory # one case: large-batches, small-batches, validation, partitions, first-row, columns, memory, databases, commands
 ```
 
 Leave the machine alone meanwhile: both cores are used.

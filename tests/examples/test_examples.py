@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
+from servers import Postgres
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCES = sorted(p for p in EXAMPLES.glob("*.py") if p.name != "demo.py")
 
@@ -30,9 +32,12 @@ def test_an_example_is_under_40_lines(path):
     assert len(path.read_text().splitlines()) < 40
 
 
-def test_the_demo_runs_and_shows_the_right_rows():
+@pytest.mark.parametrize("more", [[], ["--postgres"]], ids=["sqlite", "postgres"])
+def test_the_demo_runs_and_shows_the_right_rows(more):
+    if more and (reason := Postgres.unavailable()):
+        pytest.skip(reason)
     out = subprocess.run(
-        [sys.executable, EXAMPLES / "demo.py"], capture_output=True, text=True, timeout=110, check=True, cwd="/"
+        [sys.executable, EXAMPLES / "demo.py", *more], capture_output=True, text=True, timeout=110, check=True, cwd="/"
     ).stdout
     assert "│ Frontier Airlines Inc.      │     685 │           21.9 │" in out
     assert "│ calm    │  149178 │           11.0 │" in out
