@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from decimal import Decimal
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import bascule
 from bascule._native import Source
 from servers import ServerError
+from sources.jdbc.reading import parts
 
 
 @pytest.fixture
@@ -117,3 +119,17 @@ def test_a_password_is_in_no_text(users, caplog):
             )
         assert "canary" not in str(caught.value).partition("\nLINE 1")[0], options
     assert "canary" not in caplog.text
+
+
+def test_a_file_of_duckdb_is_read(tmp_path):
+    file = tmp_path / "x.duckdb"
+    with duckdb.connect(str(file)) as db:
+        db.execute("CREATE TABLE t AS SELECT i, i * 1.5::DECIMAL(9, 2) AS d, [i] AS l FROM range(10) r (i)")
+    for more, sizes in (({}, [10]), ({"partitionColumn": "i", "numPartitions": 2}, [5, 5])):
+        found = parts(url=f"duckdb:{file}", dbtable="t", **more)
+        assert [p.num_rows for p in found] == sizes
+        assert sum(v for p in found for v in p.column("d").to_pylist()) == Decimal("67.5")
+    with pytest.raises(bascule.BasculeError, match="missing"):
+        parts(url=f"duckdb:{file}", dbtable="missing")
+    with pytest.raises(bascule.BasculeError, match="there is no such file"):
+        parts(url=f"duckdb:{file}x", dbtable="t")

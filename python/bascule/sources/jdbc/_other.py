@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
-import pyarrow as pa
 from sqlglot import exp
 
 from bascule import BasculeError, OptionError
@@ -40,7 +39,10 @@ class Other(Database):
             table = needs("connectorx").read_sql(self.url.uri(), sql, return_type="arrow")
         except BaseException as e:  # ConnectorX panics with a BaseException
             raise self.explain(e) from None
-        return [Column(field.name, field.type, _sql.column(field.name), _kind_of(field.type)) for field in table.schema]
+        return [
+            Column(field.name, field.type, _sql.column(field.name), _partitions.kind_of(field.type))
+            for field in table.schema
+        ]
 
     def session(self) -> _Session:
         return _Session(self)
@@ -82,15 +84,3 @@ class _Session:
 
     def __exit__(self, *error: object) -> None:
         pass
-
-
-def _kind_of(kind: pa.DataType) -> _partitions.Kind | None:
-    if pa.types.is_integer(kind):
-        return _partitions.INTEGER
-    if pa.types.is_floating(kind):
-        return _partitions.FLOAT
-    if pa.types.is_decimal(kind):
-        return _partitions.DECIMAL
-    if pa.types.is_date(kind):
-        return _partitions.DATE
-    return _partitions.TIMESTAMP if pa.types.is_timestamp(kind) and kind.tz is None else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+import pyarrow as pa
 from sqlglot import exp
 
 from bascule import OptionError
@@ -154,3 +155,16 @@ def _literal(text: str, kind: Kind, dialect: str) -> exp.Expr:
     if dialect == "mysql":
         return _sql.cast(_sql.text(text.removesuffix("+00:00")), "date" if kind is DATE else "datetime(6)", dialect)
     return _sql.cast(_sql.text(text), kind.sql_type, dialect)
+
+
+def kind_of(kind: pa.DataType) -> Kind | None:
+    """The kind of a column that a driver yields as this type; None: it can't be one to partition by."""
+    if pa.types.is_integer(kind):
+        return INTEGER
+    if pa.types.is_floating(kind):
+        return FLOAT
+    if pa.types.is_decimal(kind):
+        return DECIMAL
+    if pa.types.is_date(kind):
+        return DATE
+    return TIMESTAMP if pa.types.is_timestamp(kind) and kind.tz is None else None

@@ -13,6 +13,7 @@ from sqlglot import exp
 from bascule import BasculeError, OptionError
 from bascule.sources.jdbc import _sql, _types
 from bascule.sources.jdbc._database import Column, Database, Settings, log
+from bascule.sources.jdbc._duckdb import DuckDB
 from bascule.sources.jdbc._mysql import MySQL
 from bascule.sources.jdbc._other import Other
 from bascule.sources.jdbc._postgresql import PostgreSQL
@@ -20,7 +21,7 @@ from bascule.sources.jdbc._read import interruptible, read_ahead
 from bascule.sources.jdbc._sqlite import SQLite
 from bascule.sources.jdbc._url import parse
 
-_DATABASES: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
+_DATABASES: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite, "duckdb": DuckDB}
 
 
 @dataclass(frozen=True)
