@@ -221,7 +221,6 @@ struct bsc_opening {
 	const char *label;                 /* names the source in messages */
 	const struct bsc_options *options; /* the user's own */
 	enum bsc_schema_mode schema_mode;
-	bool validate_full; /* check what is converted in full, as the core does what is not */
 };
 
 /* Runs a class: in this process, or in another. The core calls these functions

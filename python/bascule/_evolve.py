@@ -38,14 +38,13 @@ class _Lossy(Exception):
     """This conversion isn't done."""
 
 
-def conform(items: Iterator[Any], schema: pa.Schema, columns: Sequence[str] | None, full: bool) -> Iterator[Any]:
+def conform(items: Iterator[Any], schema: pa.Schema, columns: Sequence[str] | None) -> Iterator[Any]:
     """The items of a class, converted where they don't fit.
 
     Args:
         items: what ``read_partition`` gave.
         schema: what ``infer_schema`` gave.
         columns: names of the columns that the query reads; the others are left out. None: all.
-        full: check every offset of foreign arrays before they are converted.
 
     Raises:
         MismatchError: a column can't be converted. The message begins with the batch's number.
@@ -56,7 +55,7 @@ def conform(items: Iterator[Any], schema: pa.Schema, columns: Sequence[str] | No
     number = 0
     try:
         for item in items:
-            for batch in _batches(item, full):
+            for batch in _batches(item):
                 if not isinstance(batch, pa.RecordBatch):
                     yield batch
                     continue
@@ -87,9 +86,9 @@ def _numbered(fields: Any) -> Iterator[tuple[pa.Field, int]]:
         seen[field.name] += 1
 
 
-def _batches(item: Any, full: bool) -> Iterator[pa.RecordBatch]:
+def _batches(item: Any) -> Iterator[pa.RecordBatch]:
     """The batches of anything that exports Arrow; another thing as it is, for the executor's message.
-    What pyarrow did not make is checked: it takes lengths and offsets for right."""
+    What pyarrow did not make is checked in full: it takes lengths and offsets for right."""
     if isinstance(item, pa.RecordBatch):
         yield item
     elif isinstance(item, pa.Table) and item.num_columns == 0:
@@ -98,15 +97,22 @@ def _batches(item: Any, full: bool) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_struct_array(pa.array([{}] * min(_ROWS, item.num_rows - start), pa.struct([])))
     elif hasattr(item, "__arrow_c_array__"):
         array = pa.array(item)
-        array.validate(full=full)
+        _check(array)
         yield _root(array)
     elif hasattr(item, "__arrow_c_stream__"):
         for batch in pa.RecordBatchReader.from_stream(item):
             if not isinstance(item, (pa.Table, pa.RecordBatchReader)):
-                batch.validate(full=full)
+                _check(batch)
             yield batch
     else:
         yield item
+
+
+def _check(made: pa.Array | pa.RecordBatch) -> None:
+    try:
+        made.validate(full=True)
+    except pa.ArrowInvalid as e:
+        raise MismatchError(f"its arrays break the rules of Arrow: {e}") from None
 
 
 def _root(array: pa.Array) -> pa.RecordBatch:
@@ -117,11 +123,19 @@ def _root(array: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_struct_array(array)
 
 
+def _holds_run_ends(kind: pa.DataType) -> bool:
+    """True of nested types with run ends within, of which pyarrow makes no nulls."""
+    return not pa.types.is_run_end_encoded(kind) and "run_end_encoded" in str(kind)
+
+
 def _conversion(
     got: pa.Schema, wanted: list[tuple[pa.Field, int]]
 ) -> Callable[[pa.RecordBatch], pa.RecordBatch] | None:
     """How batches of one schema become what is wanted; None where they go as they are."""
     plan = _plan(got, wanted)
+    for field, at, _ in plan:
+        if at is None and _holds_run_ends(field.type):
+            raise MismatchError(f"column '{field.name}' is missing, and no nulls can be made of {field.type}: yield it")
     if len(plan) == len(got) and all(at == i and convert is None for i, (_, at, convert) in enumerate(plan)):
         return None
     schema = pa.schema([field for field, _, _ in plan])
@@ -414,6 +428,8 @@ def _integer_widens(got: pa.DataType, want: pa.DataType) -> bool:
     if want in _MANTISSA:
         return bool(_MANTISSA[want] >= bits - signed)
     if pa.types.is_decimal(want):
+        if want.scale < 0:
+            return False
         digits = 19 if bits == 64 and signed else _DIGITS[bits]
         return bool(want.precision - want.scale >= digits)
     return False

@@ -119,12 +119,9 @@ class Instance:
         label: ``pkg.mod:Class``, for messages.
         pairs: the options as given, names and values.
         evolve: convert batches to the declared schema where no value can change.
-        full: check every offset of what is converted.
     """
 
-    def __init__(
-        self, found: Found, label: str, pairs: list[tuple[str, str]], evolve: bool = False, full: bool = False
-    ) -> None:
+    def __init__(self, found: Found, label: str, pairs: list[tuple[str, str]], evolve: bool = False) -> None:
         self.label = label
         self.options = Options(pairs)
         self.secrets = self.options.secrets()
@@ -132,7 +129,7 @@ class Instance:
         self.step = ""  # what open() is doing, for messages
         self._plan_columns = self._read_columns = False
         self._cls = found.cls
-        self._evolve, self._full = evolve, full
+        self._evolve = evolve
         self._schema: Any = None  # as pyarrow's, for evolve
 
     def open(self) -> object:
@@ -200,7 +197,7 @@ class Instance:
             return batches
         from bascule import _evolve
 
-        return _evolve.conform(batches, self._schema, columns, self._full)
+        return _evolve.conform(batches, self._schema, columns)
 
     def close(self) -> None:
         """``close()`` of the class, where it has one. What it raises is logged: nobody waits for it."""

@@ -192,7 +192,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	}
 	/* No lock is held here, and no thread waits for another's: two binds of one
 	 * source at the same moment each open their own. */
-	struct bsc_opening opening = {source->label, source->options, source->schema_mode, source->validate_full};
+	struct bsc_opening opening = {source->label, source->options, source->schema_mode};
 	rc = executor->open(executor->state, source->cls, &opening, poll, &source->instance, &source->schema, err);
 	if (rc == BSC_OK) {
 		rc = bsc__schema_check(&source->schema, source->label, err);
