@@ -56,7 +56,7 @@ class Options(dict[str, str]):
     """
 
     typed: dict[str, Any]
-    """The values of declared options, by their declared names; see :func:`declared`."""
+    """The values of declared options, by their declared names; see :func:`declared`. Empty once an option is changed."""
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
@@ -90,6 +90,7 @@ class Options(dict[str, str]):
         return _longest_first(found.union(*map(_secrets_in, self.values())))
 
     def __setitem__(self, name: str, value: str) -> None:
+        self.typed = {}  # of what was before
         super().__setitem__(self._spelling.setdefault(name.casefold(), name), value)
 
     def __getitem__(self, name: str) -> str:
@@ -102,6 +103,7 @@ class Options(dict[str, str]):
             raise KeyError(f"option '{name}' is missing ({given}){hint}") from None
 
     def __delitem__(self, name: str) -> None:
+        self.typed = {}
         super().__delitem__(self._key(name))
         del self._spelling[name.casefold()]
 
@@ -112,6 +114,7 @@ class Options(dict[str, str]):
         return super().get(self._key(name), default)
 
     def pop(self, name: str, *default: str) -> str:  # type: ignore[override]
+        self.typed = {}
         value = super().pop(self._key(name), *default)
         self._spelling.pop(name.casefold(), None)
         return value
@@ -135,11 +138,13 @@ class Options(dict[str, str]):
         return self
 
     def popitem(self) -> tuple[str, str]:
+        self.typed = {}
         name, value = super().popitem()
         del self._spelling[name.casefold()]
         return name, value
 
     def clear(self) -> None:
+        self.typed = {}
         super().clear()
         self._spelling.clear()
 
@@ -199,7 +204,11 @@ def declared(options: Mapping[str, str], declarations: Sequence[Option]) -> Opti
         >>> dict(o)
         {'pages': '3', 'order': 'up'}
     """
-    if isinstance(options, Options) and options.typed.keys() == {option.name for option in declarations}:
+    if (
+        declarations
+        and isinstance(options, Options)
+        and options.typed.keys() == {option.name for option in declarations}
+    ):
         return options
     given = (options if isinstance(options, Options) else Options(options)).resolve()
     known = {option.name.casefold(): option for option in declarations}
@@ -212,20 +221,22 @@ def declared(options: Mapping[str, str], declarations: Sequence[Option]) -> Opti
             hint = f"did you mean '{known[near[0]].name}'? " if near else ""
             raise OptionError(f"unknown option '{name}': {hint}it knows {', '.join(o.name for o in declarations)}")
         found[option.name] = value
+    typed: dict[str, Any] = {}
     for option in declarations:
         text = found.get(option.name)
         if text is not None:
             try:
-                found.typed[option.name] = option.parse(text)
+                typed[option.name] = option.parse(text)
             except ValueError as e:
                 shown = "***" if found._is_secret(option.name) else text
                 raise OptionError(f"option '{option.name}' is '{shown}', expected {e}") from None
         elif option.required:
             raise OptionError(f"option '{option.name}' is missing" + (f": {option.doc}" if option.doc else ""))
         else:
-            found.typed[option.name] = option.default
+            typed[option.name] = option.default
             if option.default is not None:
                 found[option.name] = str(option.default).lower() if option.type is bool else str(option.default)
+    found.typed = typed
     return found
 
 

@@ -242,7 +242,7 @@ def test_a_class_that_changes_what_it_was_given_changes_nothing_for_others(run):
 
 def test_a_class_that_prints_reads_as_usual(run, capfd):
     def read(self, spec, options):
-        print("out", spec["i"])
+        sys.stdout.write(f"out {spec['i']}\n")  # one write, of two threads
         os.write(2, b"err\n")
         yield batch(spec["i"])
 

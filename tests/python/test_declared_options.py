@@ -7,7 +7,7 @@ import pickle
 import pyarrow as pa
 import pytest
 
-from bascule import BasculeError, Option, OptionError, declared
+from bascule import BasculeError, Option, OptionError, Options, declared
 from bascule._native import Source
 
 
@@ -126,3 +126,20 @@ def test_options_that_are_none_are_an_error(name, monkeypatch):
     monkeypatch.setattr(Declares, "OPTIONS", ("rows",))
     with pytest.raises(BasculeError, match="has OPTIONS that are no tuple of"):
         Source(name, {})
+
+
+def test_a_change_makes_the_typed_values_anew():
+    o = declared({"url": "x", "pages": "3"}, DECLARATIONS)
+    assert declared(o | {"pages": "5"}, DECLARATIONS).typed["pages"] == 5
+    with pytest.raises(OptionError, match="unknown option 'nonsense'"):
+        declared(o | {"nonsense": "1"}, DECLARATIONS)
+    o["pages"] = "7"
+    assert declared(o, DECLARATIONS).typed["pages"] == 7
+    del o["url"]
+    with pytest.raises(OptionError, match="option 'url' is missing"):
+        declared(o, DECLARATIONS)
+
+
+def test_a_class_that_declares_no_option_takes_none():
+    with pytest.raises(OptionError, match="unknown option 'a'"):
+        declared(Options({"a": "1"}), ())

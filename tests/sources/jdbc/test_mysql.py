@@ -143,6 +143,7 @@ def test_odd_passwords_work_in_an_option_and_quoted_in_the_url(mariadb):
         ({"database": "nothing"}, "Unknown database 'nothing'. Check the database's name"),
         ({"dbtable": "nothing"}, "nothing' doesn't exist. Check dbtable or query"),
         ({"query": "SELECT nothing"}, "Unknown column 'nothing'"),
+        ({"url": "mysql://127.0.0.1:1/x?sslMode=REQUIRED"}, "asks for TLS, which ConnectorX can't be told"),
         ({"driver": "adbc"}, "option 'driver' is 'adbc', but MySQL is read by connectorx"),
     ],
 )  # fmt: skip

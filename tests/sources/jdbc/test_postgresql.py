@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import uuid
@@ -255,6 +258,62 @@ def test_who_empties_or_rewrites_the_table_waits_for_the_scan(pg, how, monkeypat
     specs.clear()
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+RELOAD = "BEGIN; TRUNCATE t; INSERT INTO t SELECT g FROM generate_series(0, 499) g; SELECT pg_sleep(1); COMMIT"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"numPartitions": 3},
+        {"partitionColumn": "i", "numPartitions": 3},
+        {"partitionColumn": "i", "numPartitions": 3, "lowerBound": 0, "upperBound": 900},
+        {"predicates": '["i < 100", "i >= 100"]'},
+    ],
+)
+def test_a_table_that_is_reloaded_meanwhile_has_its_old_rows_or_its_new_ones(pg, more):
+    pg.run("CREATE TABLE t AS SELECT g AS i FROM generate_series(0, 999) g")
+    given = {"url": pg.url(), "dbtable": "t", **{k: str(v) for k, v in more.items()}}
+    source = JDBCArrowDataSource()
+    source.infer_schema(given)
+    reload = threading.Thread(target=pg.run, args=(RELOAD,))
+    reload.start()
+    time.sleep(0.4)
+    found = [b for spec in source.plan_partitions(given) for b in source.read_partition(spec, given)]
+    reload.join()
+    assert sorted(i for b in found for i in b.column(0).to_pylist()) == list(range(500))
+
+
+def test_a_reader_that_is_left_open_does_not_keep_the_process(pg):
+    code = """
+        import sys
+        from bascule.sources.jdbc import JDBCArrowDataSource
+        given = {"url": sys.argv[1], "query": "SELECT g, repeat('x', 1000) FROM generate_series(1, 1000000) g"}
+        source = JDBCArrowDataSource()
+        batches = source.read_partition(source.plan_partitions(given)[0], given)
+        print(next(batches).num_rows > 0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), pg.url()], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_connectorx_changes_nothing_either(pg):
+    pg.run("CREATE TABLE t (i int)")
+    pg.run("CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING i'")
+    with pytest.raises(BasculeError, match="read-only transaction"):
+        table(url=pg.url(), query="SELECT writes() AS x", driver="connectorx")
+
+
+def test_a_schema_of_the_url_is_a_name_alone(pg):
+    pg.run('CREATE SCHEMA "My Schema"')
+    pg.run('CREATE TABLE "My Schema".t AS SELECT 7 AS i')
+    assert only(url=pg.url() + "?currentSchema=My%20Schema", dbtable="t") == [7]
+    with pytest.raises(BasculeError, match='relation "t" does not exist'):
+        only(url=pg.url() + "?currentSchema=x%20-cstatement_timeout=7", dbtable="t")
 
 
 def test_a_snapshot_that_is_gone_is_an_error_that_says_so(pg):

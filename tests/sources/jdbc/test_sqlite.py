@@ -269,6 +269,59 @@ def test_a_file_that_this_process_has_open_is_read_by_the_same_library(lite, mod
     assert SQLite(parse(lite.url), Settings()).driver == "adbc"
 
 
+def test_a_file_that_is_opened_after_a_read_is_seen_too(lite):
+    """The number of a closed descriptor is the next one's."""
+    lite("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)")
+    assert only(url=lite.url, dbtable="t") == [1]
+    db = sqlite3.connect(lite.file)
+    db.execute("SELECT * FROM t").fetchall()
+    assert SQLite(parse(lite.url), Settings()).driver == "sqlite3"
+    db.close()
+
+
+def test_a_file_that_is_opened_between_the_schema_and_the_read_is_an_error(lite):
+    lite("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)")
+    given = {"url": lite.url, "dbtable": "t"}
+    source = JDBCArrowDataSource()
+    (spec,) = source.plan_partitions(given)
+    db = sqlite3.connect(lite.file)
+    db.execute("SELECT * FROM t").fetchall()
+    with pytest.raises(BasculeError, match="has opened the file by another SQLite library meanwhile"):
+        list(source.read_partition(spec, given))
+    db.close()
+
+
+def test_a_column_that_is_gone_is_an_error_not_its_name(lite):
+    """SQLite takes a quoted name that no column has for a text."""
+    lite("CREATE TABLE t (i INTEGER, name TEXT); INSERT INTO t VALUES (1, 'a')")
+    given = {"url": lite.url, "dbtable": "t"}
+    source = JDBCArrowDataSource()
+    (spec,) = source.plan_partitions(given)
+    lite("ALTER TABLE t DROP COLUMN name")
+    with pytest.raises(BasculeError, match=r"no such column: t\.name"):
+        list(source.read_partition(spec, given))
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_real_as_text_means_the_same_real(lite, driver):
+    reals = [0.1, 0.1 + 0.2, 123456789.123456789, 1e300, 10.1, 5e-324, -2.5]
+    lite("CREATE TABLE t (x REAL)")
+    lite("INSERT INTO t VALUES (?)", *[(r,) for r in reals])
+    got = only(url=lite.url, dbtable="t", customSchema="x STRING", driver=driver)
+    assert [float(x) for x in got] == reals
+    assert got[0] == "0.1"
+    assert got[4] == "10.1"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_text_that_is_none_is_an_error(lite, driver):
+    lite("CREATE TABLE t (x TEXT)")
+    lite("INSERT INTO t VALUES (?)", ("a",))
+    lite("INSERT INTO t VALUES (CAST(x'ff' AS TEXT))")
+    with pytest.raises(BasculeError, match=r"(?i)utf-?8"):
+        table(url=lite.url, dbtable="t", driver=driver)
+
+
 def test_what_adbc_has_open_for_us_is_no_other_library(lite):
     lite("CREATE TABLE t (i INTEGER)")
     lite("INSERT INTO t VALUES (?)", *[(i,) for i in range(200_000)])

@@ -56,6 +56,9 @@ def test_messages_show_neither_user_nor_password():
         ("jdbc:", "is no URL of a database"),
         ("postgresql:shop", "is no URL of a database"),
         ("postgresql://ann:ca/nary@h/shop", "percent-encoded"),
+        ("postgresql://ann:12/canary@h/shop", "percent-encoded"),
+        ("postgresql://ann:12?canary@h/shop", "percent-encoded"),
+        ("postgresql://ann:12#canary@h/shop", "percent-encoded"),
         ("postgresql://h:port/shop", "the port is no number"),
         ("postgresql://h:99999/shop", "the port is no number"),
     ],
@@ -65,3 +68,7 @@ def test_what_is_no_url_is_refused_without_showing_it(text, message):
         parse(text)
     assert message in str(caught.value)
     assert "nary" not in str(caught.value)
+
+
+def test_a_password_is_not_in_the_repr():
+    assert "canary" not in repr(parse("postgresql://ann:canary@h/shop"))

@@ -14,6 +14,9 @@ import pytest
 
 import bascule
 from bascule._native import Source
+from bascule.sources.jdbc._database import Settings
+from bascule.sources.jdbc._other import Other
+from bascule.sources.jdbc._url import parse
 from servers import ServerError
 from sources.jdbc.reading import parts
 
@@ -133,3 +136,24 @@ def test_a_file_of_duckdb_is_read(tmp_path):
         parts(url=f"duckdb:{file}", dbtable="missing")
     with pytest.raises(bascule.BasculeError, match="there is no such file"):
         parts(url=f"duckdb:{file}x", dbtable="t")
+
+
+def test_a_file_that_duckdb_writes_is_left_alone(tmp_path):
+    """A second instance in one process would lose what the first has in its log."""
+    file = tmp_path / "x.duckdb"
+    with duckdb.connect(str(file)) as db:
+        db.execute("CREATE TABLE t AS SELECT 1 AS i")
+        db.execute("CHECKPOINT")
+        db.execute("INSERT INTO t VALUES (2)")
+        before = file.read_bytes()
+        with pytest.raises(bascule.BasculeError, match="open elsewhere"):
+            parts(url=f"duckdb:{file}", dbtable="t")
+        assert file.read_bytes() == before
+        assert db.execute("SELECT count(*) FROM t").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("scheme", ["oracle", "mssql", "redshift", "trino", "clickhouse"])
+def test_what_was_never_tested_says_so(scheme, caplog):
+    database = Other(parse(f"{scheme}://host/x"), Settings())
+    assert "never tested by Bascule" in caplog.text
+    assert database.driver == "connectorx"

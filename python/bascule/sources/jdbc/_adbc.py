@@ -14,8 +14,10 @@ from bascule import BasculeError
 class AdbcStream:
     """A statement on an ADBC connection of its own."""
 
-    def __init__(self, connect: Callable[[], Any], sql: str, options: dict[str, str]) -> None:
-        self._connect, self._sql, self._options = connect, sql, options
+    def __init__(
+        self, connect: Callable[[], Any], sql: str, options: dict[str, str], closed: Callable[[], object] | None = None
+    ) -> None:
+        self._connect, self._sql, self._options, self._closed = connect, sql, options, closed
         self._connection: Any = None
         self._cursor: Any = None
         self._reader: pa.RecordBatchReader | None = None
@@ -29,6 +31,8 @@ class AdbcStream:
         self._cursor.adbc_statement.set_options(**self._options)
         self._cursor.execute(self._sql)
         self._reader = self._cursor.fetch_record_batch()
+        if self._cancelled:
+            raise BasculeError("cancelled")
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         assert self._reader is not None
@@ -46,6 +50,8 @@ class AdbcStream:
             if part is not None:
                 with contextlib.suppress(Exception):
                     part.close()
+        if self._closed is not None:
+            self._closed()
 
 
 class AdbcSession:

@@ -129,9 +129,13 @@ class Database(ABC):
     def as_text(self, what: exp.Expr) -> exp.Expr:
         return _sql.cast(what, "text" if self.dialect != "mysql" else "char", self.dialect)
 
-    def selected_as(self, column: Column, kind: pa.DataType) -> exp.Expr:
+    def column(self, source: exp.Expr, name: str) -> exp.Expr:
+        """A column of what is read, by its exact name."""
+        return _sql.column(name)
+
+    def selected_as(self, source: exp.Expr, column: Column, kind: pa.DataType) -> exp.Expr:
         """What is selected for a column that customSchema gives another type."""
-        return self.as_text(_sql.column(column.name)) if kind == pa.string() else column.sql
+        return self.as_text(self.column(source, column.name)) if kind == pa.string() else column.sql
 
     @abstractmethod
     def explain(self, error: BaseException) -> BasculeError:

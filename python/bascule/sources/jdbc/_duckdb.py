@@ -43,10 +43,22 @@ class DuckDB(Database):
         return _Session(self)
 
     def connect(self) -> Any:
-        """A connection; the file must be there, and is opened as it may be open in this process."""
+        """A connection that reads only. A second one to a file that this process writes would lose what it wrote."""
         if not self._path.is_file():
             raise BasculeError(f"{self.url}: there is no such file (looked for {self._path.resolve()})")
-        connection = needs("adbc_driver_duckdb.dbapi").connect(str(self._path), autocommit=True)
+        if self._path.with_name(self._path.name + ".wal").exists():
+            raise BasculeError(
+                f"{self.url}: the database is open elsewhere, or was not closed: there is a .wal file beside it. Where it is "
+                "open in this process, query it by its own connection; else open and close it by DuckDB first"
+            )
+        manager = needs("adbc_driver_manager")
+        driver = needs("adbc_driver_duckdb")
+        opened = manager.AdbcDatabase(
+            driver=driver.driver_path(), entrypoint="duckdb_adbc_init", path=str(self._path), access_mode="READ_ONLY"
+        )
+        connection = needs("adbc_driver_manager.dbapi").Connection(
+            opened, manager.AdbcConnection(opened), autocommit=True
+        )
         if self.settings.init:
             with connection.cursor() as cursor:
                 cursor.execute(self.settings.init)

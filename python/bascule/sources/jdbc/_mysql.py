@@ -11,7 +11,7 @@ from typing import Any, Self
 import pyarrow as pa
 from sqlglot import exp
 
-from bascule import BasculeError
+from bascule import BasculeError, OptionError
 from bascule.sources.jdbc import _partitions, _sql, _types
 from bascule.sources.jdbc._connectorx import ConnectorXStream
 from bascule.sources.jdbc._database import CONNECT_TIMEOUT_S, Column, Database, Stream, connect_again, needs
@@ -63,11 +63,10 @@ class MySQL(Database):
     label = "MySQL"
 
     def describe(self, source: exp.Expr) -> list[Column]:
-        # Of the query itself where there is one: within another, MariaDB would run it whole.
-        inner = source.this if isinstance(source, exp.Subquery) else None
-        query = inner.copy() if isinstance(inner, exp.Select) else _sql.select([exp.Star()], source)
+        # Of the query itself where that is possible: within another, MariaDB would run it whole.
+        sql = _sql.without_rows(source) or _sql.generate(_sql.select([exp.Star()], source).limit(0), self.dialect)
         with self.session() as session:
-            return [self._column(field) for field in session.fields(_sql.generate(query.limit(0), self.dialect))]
+            return [self._column(field) for field in session.fields(sql)]
 
     def _column(self, field: Any) -> Column:
         name, code, unsigned = field.name, field.type_code, bool(field.flags & _UNSIGNED)
@@ -112,6 +111,10 @@ class MySQL(Database):
 
     def session(self) -> _Session:
         driver = needs("pymysql")
+        if self._wants_tls():
+            raise OptionError(
+                "option 'url' asks for TLS, which ConnectorX can't be told for MySQL: leave it out, and tunnel the connection"
+            )
 
         def connect() -> Any:
             return driver.connect(
@@ -122,7 +125,6 @@ class MySQL(Database):
                 database=self.url.database or None,
                 charset="utf8mb4",
                 connect_timeout=CONNECT_TIMEOUT_S,
-                ssl={} if self._wants_tls() else None,
             )
 
         try:
@@ -166,12 +168,11 @@ class MySQL(Database):
         ) in ("required", "verify_ca", "verify_identity")
 
     def _parameters(self) -> dict[str, str]:
-        found = {name: value for name, value in self.url.parameters.items() if name.lower() not in _PROPERTIES}
-        if self._wants_tls():
-            found["require_ssl"] = "true"
-        return found
+        return {name: value for name, value in self.url.parameters.items() if name.lower() not in _PROPERTIES}
 
     def explain(self, error: BaseException) -> BasculeError:
+        if isinstance(error, BasculeError):
+            return error
         if len(error.args) == 2 and isinstance(error.args[0], int):
             code, said = error.args
         else:

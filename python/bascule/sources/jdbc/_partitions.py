@@ -50,7 +50,10 @@ def _integer(text: str) -> Fraction:
 
 
 def _decimal(text: str) -> Fraction:
-    return Fraction(Decimal(text.strip()))
+    value = Decimal(text.strip())
+    if value.is_finite() and not -400 < value.adjusted() <= 308:
+        raise ValueError("beyond what a double holds")
+    return Fraction(value)
 
 
 def _decimal_text(number: Fraction) -> str:

@@ -64,12 +64,12 @@ def _specs(relation: Relation, given: list[exp.Expr | None] | None, stays: bool)
         return [Spec(where=None, snapshot=None)]
     session = relation.database.session()
     held = _Held(session)
+    if relation.dialect == "postgres":
+        # Locks what is read until the scan ends, as any open SELECT does, before a snapshot is taken: emptied or
+        # rewritten meanwhile, a table would lose rows in an older snapshot, or move them.
+        session.rows(_sql.generate(_sql.select([exp.Literal.number(1)], relation.source).limit(0), relation.dialect))
     where = given or _ranges(relation, session, n)
     name = session.export_snapshot() if options["snapshot"] == "on" and len(where) > 1 else None
-    if name is not None:
-        # Locks what is read until the scan ends, as any open SELECT does: emptied or rewritten meanwhile, a table
-        # would lose rows in an older snapshot, or move them.
-        session.rows(_sql.generate(_sql.select([exp.Literal.number(1)], relation.source).limit(0), relation.dialect))
     if name is None and not stays and relation.dialect == "postgres":
         where = [None]  # a row that is updated changes its place: it would be read twice, or never
     made: list[dict[str, Any]] = []
@@ -102,7 +102,7 @@ def _partition_column(relation: Relation, name: str) -> tuple[exp.Expr, Kind]:
         raise OptionError(
             f"option 'partitionColumn' is '{name}', a column of {found.type}: it takes numbers, dates and timestamps"
         )
-    return _sql.column(found.name), found.kind
+    return relation.database.column(relation.source, found.name), found.kind
 
 
 def _cuts(relation: Relation, session: Session, column: exp.Expr, kind: Kind, n: int) -> list[str]:

@@ -69,6 +69,12 @@ _PROPERTIES = {
     "stringtype": None,
     "loggerlevel": None,
     "tcpkeepalive": None,
+    "readonly": None,
+    "targetservertype": None,
+    "loadbalancehosts": None,
+    "binarytransfer": None,
+    "autosave": None,
+    "escapesyntaxcallmode": None,
 }
 _BATCH_BYTES = 4 << 20
 _LOCK_TIMEOUT_MS = 10_000
@@ -185,13 +191,17 @@ class PostgreSQL(Database):
     def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
         sql = _sql.generate(select, self.dialect)
         if self.driver == "connectorx":
-            return ConnectorXStream(self._uri(), sql, self._before(), self.settings.fetchsize)
+            before = ["SET default_transaction_read_only = on", *self._before()]
+            return ConnectorXStream(self._uri(), sql, before, self.settings.fetchsize)
 
         def connect() -> Any:
             connection = self._connect()
             try:
                 with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    # Without a snapshot each statement takes its own, once it has its locks: REPEATABLE READ would take
+                    # one before, and see an empty table behind a TRUNCATE that it waited for.
+                    level = "REPEATABLE READ" if snapshot else "READ COMMITTED"
+                    cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level} READ ONLY")
                     if snapshot:
                         cursor.execute(_sql_set_snapshot(snapshot))
                         # Behind who waits to change the table, who waits for the planning session, who waits for us.
@@ -249,7 +259,9 @@ class PostgreSQL(Database):
             if name.lower() == "ssl" and value.lower() in ("", "true"):
                 found.setdefault("sslmode", "require")
             elif name.lower() == "currentschema":
-                found["options"] = f"-csearch_path={value}"
+                quoted = ",".join('"' + part.strip().strip('"').replace('"', '""') + '"' for part in value.split(","))
+                path = re.sub(r"([\\ ])", r"\\\1", quoted)
+                found["options"] = f"{found.get('options', '')} -csearch_path={path}".strip()
             elif known is not None:
                 found[known] = value
         return found
@@ -282,6 +294,8 @@ class PostgreSQL(Database):
         return connection
 
     def explain(self, error: BaseException) -> BasculeError:
+        if isinstance(error, BasculeError):
+            return error
         text = str(error)
         details = {name: value.decode("utf-8", "replace") for name, value in getattr(error, "details", None) or []}
         said = details.get("PG_DIAG_MESSAGE_PRIMARY") or _message_of(text)
@@ -304,11 +318,15 @@ class _Session(AdbcSession):
         super().__init__(connection)
         self._database = database
         database._sessions.add(self)
-        # One view of the data for all that is asked here, and for those that it is exported to. Held open while
-        # partitions are read, however long the server lets sessions idle.
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY")
+                # Held open while partitions are read, however long the server lets sessions idle.
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+        except Exception as e:
+            self.close()
+            raise database.explain(e) from None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         try:

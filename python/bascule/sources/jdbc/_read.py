@@ -7,6 +7,7 @@ answer. The calling thread waits in slices instead, and cancels the statement wh
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator
 from typing import TypeVar
@@ -86,6 +87,8 @@ class _Reading:
     def end(self) -> None:
         self._ended.set()
         self._room.release()
+        if sys.is_finalizing() or not self._thread.is_alive():
+            return  # at the interpreter's end no thread starts any more, and this one is a daemon
         # A server that hangs lets a cancel wait, too: nobody waits for it.
         threading.Thread(target=self._cancel, name="bascule-jdbc-cancel", daemon=True).start()
         self._thread.join(_END_S)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import sqlglot
 from sqlglot import exp
 
 from bascule import BasculeError, OptionError
@@ -59,7 +58,7 @@ class Relation:
                     f"{url}: two columns have the name '{column.name}': give one another in option 'query'"
                 )
             seen.add(column.name)
-        return cls(database, source, _customized(database, columns, options["customSchema"]), options)
+        return cls(database, source, _customized(database, source, columns, options["customSchema"]), options)
 
     @property
     def dialect(self) -> str:
@@ -72,7 +71,7 @@ class Relation:
 
     def select(self, columns: Sequence[Column], where: str | None) -> exp.Select:
         expressions: list[exp.Expr] = [exp.alias_(c.sql.copy(), c.name, quoted=True) for c in columns]
-        condition = None if where is None else sqlglot.condition(where, dialect=self.dialect)
+        condition = None if where is None else _sql.as_written(where)
         return _sql.select(expressions, self.source, condition)
 
     def read(self, where: str | None, snapshot: str | None, names: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
@@ -102,7 +101,7 @@ def _driver(name: str | None) -> str | None:
     return None if name is None else name.lower()
 
 
-def _customized(database: Database, columns: list[Column], text: str | None) -> list[Column]:
+def _customized(database: Database, source: exp.Expr, columns: list[Column], text: str | None) -> list[Column]:
     if text is None:
         return columns
     types = _types.custom_schema(text)
@@ -112,7 +111,7 @@ def _customized(database: Database, columns: list[Column], text: str | None) -> 
             f"option 'customSchema' names the column '{unknown[0]}', which is not among {', '.join(c.name for c in columns)}"
         )
     return [
-        replace(c, type=types[c.name.casefold()], sql=database.selected_as(c, types[c.name.casefold()]))
+        replace(c, type=types[c.name.casefold()], sql=database.selected_as(source, c, types[c.name.casefold()]))
         if c.name.casefold() in types
         else c
         for c in columns

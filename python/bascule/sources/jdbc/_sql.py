@@ -1,4 +1,5 @@
-"""SQL, built and taken apart as sqlglot's trees: no text of an option is pasted into another."""
+"""SQL, built as sqlglot's trees. What an option says in SQL is parsed, to see that it is what may stand there and
+ends where it should, and then stands there as it was written: written anew, some of it would mean something else."""
 
 from __future__ import annotations
 
@@ -28,28 +29,41 @@ def relation(dbtable: str | None, query: str | None, dialect: str) -> exp.Expr:
         how = "neither is given" if dbtable is None else "both are given"
         raise OptionError(f"one of the options dbtable and query says what to read, but {how}")
     if query is not None:
-        tree = _parsed(query.strip().rstrip(";"), "query", dialect)
+        query = query.strip().rstrip(";")
+        tree = _parsed(query, "query", dialect)
         if not isinstance(tree, exp.Query):
             raise OptionError("option 'query' is no SELECT: give one statement that returns rows")
-        return _subquery(tree)
+        return _subquery(query, tree)
     assert dbtable is not None
-    tree = _parsed(f"SELECT * FROM {dbtable.strip()}", "dbtable", dialect)
+    whole = f"SELECT * FROM {dbtable.strip()}"
+    tree = _parsed(whole, "dbtable", dialect)
     source = tree.args.get("from_") or tree.args.get("from") if isinstance(tree, exp.Select) else None
     if source is None or set(_parts(tree)) - {"expressions", "from", "from_", "joins"}:
         raise OptionError(
             "option 'dbtable' is no table: give a name (quoted as the database quotes names, where it has spaces or "
             "capitals), or a subquery in parentheses; a whole statement is option 'query'"
         )
-    found = source.this
-    if tree.args.get("joins"):
-        return _subquery(tree)
-    if isinstance(found, exp.Subquery) and not found.alias:
-        return _subquery(found.unnest())
-    return found  # type: ignore[no-any-return]
+    is_name = isinstance(source.this, exp.Table) and isinstance(source.this.this, exp.Identifier)
+    if is_name and set(_parts(source.this)) <= {"this", "db", "catalog"} and not tree.args.get("joins"):
+        return source.this  # type: ignore[no-any-return]
+    return _subquery(whole, tree)
 
 
-def _subquery(tree: exp.Expr) -> exp.Subquery:
-    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(ALIAS)))
+def as_written(text: str) -> exp.Expr:
+    """SQL that was parsed, or generated, before. A line break ends a comment at its end."""
+    return exp.Var(this=f"{text}\n")
+
+
+def _subquery(text: str, tree: exp.Expr) -> exp.Subquery:
+    made = exp.Subquery(this=as_written(text), alias=exp.TableAlias(this=exp.to_identifier(ALIAS)))
+    ends = isinstance(tree, exp.Select) and not set(_parts(tree)) & {"limit", "offset", "fetch", "locks", "into"}
+    made.meta["empty"] = f"{text}\nLIMIT 0" if ends else None
+    return made
+
+
+def without_rows(source: exp.Expr) -> str | None:
+    """A query itself, with LIMIT 0; None: what is read is none, or has a limit."""
+    return source.meta.get("empty")
 
 
 def _parts(tree: exp.Expr) -> list[str]:
@@ -58,7 +72,7 @@ def _parts(tree: exp.Expr) -> list[str]:
 
 def is_table(source: exp.Expr) -> bool:
     """True if what is read is a name alone."""
-    return isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier)
+    return isinstance(source, exp.Table)
 
 
 def condition(text: str, dialect: str) -> exp.Expr:
@@ -66,7 +80,7 @@ def condition(text: str, dialect: str) -> exp.Expr:
     tree = _parsed(f"SELECT 1 WHERE {text}", "predicates", dialect)
     if not isinstance(tree, exp.Select) or set(_parts(tree)) - {"expressions", "where"}:
         raise OptionError(f"option 'predicates' has an item that is no condition: {text}")
-    return tree.args["where"].this  # type: ignore[no-any-return]
+    return exp.paren(as_written(text))
 
 
 def _parsed(text: str, option: str, dialect: str) -> exp.Expr:

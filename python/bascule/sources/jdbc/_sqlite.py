@@ -56,6 +56,7 @@ class SQLite(Database):
         # What is read, to look for a value that does not fit.
         self._source: exp.Expr | None = None
         self._columns: dict[str, Column] = {}
+        self._as_text: set[str] = set()  # what customSchema makes text of
 
     def describe(self, source: exp.Expr) -> list[Column]:
         self._source = source
@@ -67,40 +68,59 @@ class SQLite(Database):
             declared = [(name, kind) for name, kind in session.rows(columns)]
             held = self._held(session, [name for name, kind in declared if _is_vague(kind)])
             session.rows("DROP VIEW temp.bascule_view")
-        return [self._column(name, kind, held.get(name, set())) for name, kind in declared]
+        return [self._column(source, name, kind, held.get(name, set())) for name, kind in declared]
+
+    def column(self, source: exp.Expr, name: str) -> exp.Expr:
+        # With its table's name: alone, SQLite takes a quoted name that no column has for a text.
+        table = source.args.get("alias")
+        return exp.column(exp.to_identifier(name, quoted=True), table=(table or source).this.copy())
 
     def _held(self, session: Session, names: list[str]) -> dict[str, set[str]]:
         """The storage classes in the first rows, by column."""
         found: dict[str, set[str]] = {name: set() for name in names}
         if not names:
             return found
-        kinds: list[exp.Expr] = [exp.func("TYPEOF", _sql.column(n), dialect=self.dialect) for n in names]
-        sample = _sql.select(kinds, exp.to_table("bascule_view")).limit(_SAMPLE_ROWS)
+        view = exp.to_table("bascule_view")
+        kinds: list[exp.Expr] = [exp.func("TYPEOF", self.column(view, n), dialect=self.dialect) for n in names]
+        sample = _sql.select(kinds, view).limit(_SAMPLE_ROWS)
         for row in session.rows(_sql.generate(sample, self.dialect)):
             for name, held in zip(names, row, strict=True):
                 if held != "null":
                     found[name].add(held)
         return found
 
-    def _column(self, name: str, declared: str, held: set[str]) -> Column:
+    def _column(self, source: exp.Expr, name: str, declared: str, held: set[str]) -> Column:
         kind = _declared_type(declared, held)
-        column = _sql.column(name)
+        column = self.column(source, name)
         guard = self._guard(column, kind)
         number = {pa.int64(): _partitions.INTEGER, pa.float64(): _partitions.FLOAT, pa.date32(): _partitions.DATE}
         return Column(
             name, kind, guard, number.get(kind, _partitions.TIMESTAMP if kind == pa.timestamp("us") else None)
         )
 
-    def selected_as(self, column: Column, kind: pa.DataType) -> exp.Expr:
-        name = _sql.column(column.name)
+    def selected_as(self, source: exp.Expr, column: Column, kind: pa.DataType) -> exp.Expr:
+        name = self.column(source, column.name)
         if pa.types.is_integer(kind):
             return self._guard(name, pa.int64())
         if pa.types.is_floating(kind):
             return self._guard(name, pa.float64())
+        if kind == pa.string():
+            self._as_text.add(column.name)
         if kind == pa.binary():
+            self._as_text.add(column.name)
             return _sql.cast(name, "blob", self.dialect)
-        # Decimals too: the text of a real is the shortest that means it.
-        return self.as_text(name) if kind == pa.string() or pa.types.is_decimal(kind) else self._guard(name, kind)
+        return self._in_full(name) if kind == pa.string() or pa.types.is_decimal(kind) else self._guard(name, kind)
+
+    def _in_full(self, column: exp.Expr) -> exp.Expr:
+        """A value as text; a real as the shortest that means it: SQLite's own text of reals has 15 digits."""
+        held = exp.func("TYPEOF", column.copy(), dialect=self.dialect)
+        texts = [exp.func("PRINTF", _sql.text(f"%!.{n}g"), column.copy(), dialect=self.dialect) for n in (15, 16, 17)]
+        same = [
+            exp.EQ(this=_sql.cast(text.copy(), "real", self.dialect), expression=column.copy()) for text in texts[:2]
+        ]
+        real = exp.Case(ifs=[exp.If(this=s, true=text) for s, text in zip(same, texts, strict=False)], default=texts[2])
+        is_real = exp.EQ(this=held, expression=_sql.text("real"))
+        return exp.Case(ifs=[exp.If(this=is_real, true=real)], default=self.as_text(column))
 
     def _guard(self, column: exp.Expr, kind: pa.DataType) -> exp.Expr:
         """The column where its values are of ``kind``, else an error of SQLite: integer overflow."""
@@ -148,13 +168,19 @@ class SQLite(Database):
         sql = _sql.generate(exp.union(exp.select(*first), rest, distinct=False), self.dialect)
         if self.driver == "connectorx":
             return _WithoutFirstRow(ConnectorXStream(f"sqlite://{quote(str(self._path))}", sql))
-        return _WithoutFirstRow(AdbcStream(self.connect, sql, {"adbc.sqlite.query.batch_rows": str(rows)}))
+        options = {"adbc.sqlite.query.batch_rows": str(rows)}
+        return _WithoutFirstRow(AdbcStream(self.connect, sql, options, self.forget))
 
     def connect(self) -> Any:
         """A connection of ADBC's library."""
         driver = needs("adbc_driver_sqlite.dbapi")
         with _opening:
             before = _descriptors(self._path)
+            if before - _opened.get(self._path, set()):
+                raise BasculeError(
+                    f"{self.url}: this process has opened the file by another SQLite library meanwhile, such as sqlite3: "
+                    "close it there, or run the query again"
+                )
             connection = driver.connect(self.uri(), autocommit=True)
             with contextlib.suppress(Exception), connection.cursor() as cursor:
                 cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
@@ -170,6 +196,11 @@ class SQLite(Database):
             connection.close()
             raise
         return connection
+
+    def forget(self) -> None:
+        """After a connection was closed: its descriptor's number may be another's next."""
+        with _opening:
+            _opened[self._path] = _opened.get(self._path, set()) & _descriptors(self._path)
 
     def connect_python(self) -> sqlite3.Connection:
         """A connection of Python's library."""
@@ -203,6 +234,8 @@ class SQLite(Database):
         return _partitions.conditions(column, cuts, kind, self.dialect)
 
     def explain(self, error: BaseException) -> BasculeError:
+        if isinstance(error, BasculeError):
+            return error
         said = re.sub(r"^(\w+: )?(\[SQLite\] )?(Failed to \w+ query: )?", "", _sql.one_line(str(error)))
         said = re.split(r" query: (?:CREATE|SELECT|PRAGMA)", said)[0]
         if ("integer overflow" in said or "Type mismatch" in said or "Invalid column type" in said) and self._source:
@@ -256,6 +289,10 @@ class _AdbcSession(AdbcSession):
 
     def export_snapshot(self) -> str | None:
         return None
+
+    def close(self) -> None:
+        super().close()
+        self._database.forget()
 
 
 class _PythonSession:
@@ -339,6 +376,7 @@ class _WithoutFirstRow:
                 if batch.column(0)[0].as_py() != 1:
                     raise BasculeError("SQLite gave the rows of a UNION ALL in another order than ever before")
                 batch, first = batch.slice(1), False
+            batch.validate(full=True)  # the driver hands on texts that are no UTF-8
             yield batch.select(range(1, batch.num_columns))
 
     def cancel(self) -> None:

@@ -27,7 +27,7 @@ class Url:
     port: int | None = None
     database: str = ""
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     parameters: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -69,6 +69,8 @@ def parse(text: str, user: str | None = None, password: str | None = None) -> Ur
         parts = urlsplit(f"{scheme}:{rest}")
         port = parts.port
         host = unquote(parts.hostname or "")
+        if "@" in parts.path + parts.query or parts.fragment:
+            raise ValueError("what looks like the host is a part of the password")
     except ValueError:
         raise OptionError(
             "option 'url' can't be taken apart: the port is no number, or the user or password holds one of / ? # [ ], "
