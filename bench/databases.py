@@ -70,11 +70,16 @@ def connectorx(con: duckdb.DuckDBPyConnection, url: str, n: int) -> float:
     return stopwatch(run)[0]
 
 
-def _read_once(url: str, n: int) -> None:
-    """In a process of its own."""
+def _connect() -> duckdb.DuckDBPyConnection:
     con = bascule.connect()
     con.execute("SET threads = 2")
-    ours(con, url, n)
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
+def _read_once(url: str, n: int) -> None:
+    """In a process of its own."""
+    ours(_connect(), url, n)
 
 
 def databases(quick: bool) -> Case:
@@ -93,8 +98,7 @@ def databases(quick: bool) -> Case:
         for n in (few, many):
             peaks = Spread.of(fresh_peak(_read_once, url, n) for _ in range(1 if quick else 3))
             memory.append(Figure(f"peak memory, {n / 1e6:g} M rows", "MiB", peaks, 256.0))
-        con = bascule.connect()
-        con.execute("SET threads = 2")
+        con = _connect()
         sides: list[Callable[[], float]] = [
             partial(ours, con, url, few),
             partial(ours, con, url, few, 2),
