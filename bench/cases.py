@@ -193,7 +193,7 @@ def validation(quick: bool) -> Case:
         for what, seconds_each in (("", checked), (", each bit of a bitmap counted", counted)):
             share = Spread.of(100 * a / b for a, b in zip(seconds_each, whole, strict=True))
             micro = f"{Spread.of(seconds_each).median * 1e6:.2f} µs"
-            figures.append(Figure(f"{name}{what}: {micro}", "%", share, 1.0, scaled(whole, 1e6), None, "µs"))
+            figures.append(Figure(f"check of {name}{what}: {micro}", "%", share, 1.0, scaled(whole, 1e6), None, "µs"))
     setup = (
         "The core's check of a batch of the first case, by a program in C that calls it again and again, in percent of "
         f"the time that one of {N_THREADS} DuckDB threads has for a batch in that query, {n} pairs. The second line of "

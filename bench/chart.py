@@ -110,7 +110,11 @@ def _margin_text(ax: Any, y: float, text: str, colour: str) -> None:
 
 
 def _draw_ratios(ax: Any, ratios: list[Any]) -> None:
-    _panel(ax, "Time of python(...) over time of an in-memory pyarrow Table", [label for label, _ in ratios])
+    _panel(
+        ax,
+        "Time of python(...) over time of an in-memory pyarrow Table, or what is named",
+        [label for label, _ in ratios],
+    )
     highest = 1.0
     for y, (_, figure) in enumerate(ratios):
         value, target, colour = figure["value"], figure["target"], _colour(figure)

@@ -97,7 +97,7 @@ def databases(quick: bool) -> Case:
         memory = []
         for n in (few, many):
             peaks = Spread.of(fresh_peak(_read_once, url, n) for _ in range(1 if quick else 3))
-            memory.append(Figure(f"peak memory, {n / 1e6:g} M rows", "MiB", peaks, 256.0))
+            memory.append(Figure(f"PostgreSQL: peak memory, {n / 1e6:g} M rows", "MiB", peaks, 256.0))
         con = _connect()
         sides: list[Callable[[], float]] = [
             partial(ours, con, url, few),
@@ -109,9 +109,9 @@ def databases(quick: bool) -> Case:
         best = by_adbc if Spread.of(by_adbc).median < Spread.of(by_cx).median else by_cx
         name = "ADBC" if best is by_adbc else "ConnectorX"
         figures = [
-            Figure(f"one partition, against {name} directly", "x", ratios(one, best), 1.10, _ms(one), _ms(best), "ms"),
-            Figure("ConnectorX directly, against ADBC directly", "x", ratios(by_cx, by_adbc), None, _ms(by_cx), _ms(by_adbc), "ms"),
-            Figure("two partitions, against one", "x", ratios(two, one), 1.0, _ms(two), _ms(one), "ms"),
+            Figure(f"PostgreSQL: one partition, against {name} directly", "x", ratios(one, best), 1.10, _ms(one), _ms(best), "ms"),
+            Figure("PostgreSQL: ConnectorX directly, against ADBC directly", "x", ratios(by_cx, by_adbc), None, _ms(by_cx), _ms(by_adbc), "ms"),
+            Figure("PostgreSQL: two partitions, against one", "x", ratios(two, one), 1.0, _ms(two), _ms(one), "ms"),
         ]  # fmt: skip
         figures += memory
     setup = (
