@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
 from bascule import BasculeError
+from bascule.sources.jdbc._database import Session
 
 
 class AdbcStream:
@@ -54,12 +56,26 @@ class AdbcStream:
             self._closed()
 
 
+class Connects(Protocol):
+    """A database that ADBC connects to."""
+
+    _sessions: weakref.WeakSet[Session]
+
+    def connect(self) -> Any: ...
+    def explain(self, error: BaseException) -> BasculeError: ...
+
+
 class AdbcSession:
     """An ADBC connection for questions with short answers."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    def __init__(self, database: Connects) -> None:
+        self._database = database
         self._cursor: Any = None
+        try:
+            self.connection = database.connect()
+        except Exception as e:
+            raise database.explain(e) from None
+        database._sessions.add(self)
 
     @contextlib.contextmanager
     def cursor(self) -> Iterator[Any]:
@@ -71,9 +87,15 @@ class AdbcSession:
                 self._cursor = None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.cursor() as cursor:
-            cursor.execute(sql)
-            return [tuple(row.values()) for row in cursor.fetch_arrow_table().to_pylist()]
+        try:
+            with self.cursor() as cursor:
+                cursor.execute(sql)
+                return [tuple(row.values()) for row in cursor.fetch_arrow_table().to_pylist()]
+        except Exception as e:
+            raise self._database.explain(e) from None
+
+    def export_snapshot(self) -> str | None:
+        return None
 
     def cancel(self) -> None:
         cursor = self._cursor

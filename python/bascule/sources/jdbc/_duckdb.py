@@ -39,8 +39,8 @@ class DuckDB(Database):
             Column(field.name, field.type, _sql.column(field.name), _partitions.kind_of(field.type)) for field in schema
         ]
 
-    def session(self) -> _Session:
-        return _Session(self)
+    def session(self) -> AdbcSession:
+        return AdbcSession(self)
 
     def connect(self) -> Any:
         """A connection that reads only. A second one to a file that this process writes would lose what it wrote."""
@@ -69,22 +69,3 @@ class DuckDB(Database):
 
     def explain(self, error: BaseException) -> BasculeError:
         return error if isinstance(error, BasculeError) else BasculeError(f"{self.url}: {_sql.one_line(str(error))}")
-
-
-class _Session(AdbcSession):
-    def __init__(self, database: DuckDB) -> None:
-        self._database = database
-        try:
-            super().__init__(database.connect())
-        except Exception as e:
-            raise database.explain(e) from None
-        database._sessions.add(self)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        try:
-            return super().rows(sql)
-        except Exception as e:
-            raise self._database.explain(e) from None
-
-    def export_snapshot(self) -> str | None:
-        return None

@@ -186,7 +186,7 @@ class PostgreSQL(Database):
         return exp.Case(ifs=[exp.If(this=holds, true=what.copy())], default=_sql.cast(said, kind, self.dialect))
 
     def session(self) -> _Session:
-        return _Session(self._connect(), self)
+        return _Session(self)
 
     def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
         sql = _sql.generate(select, self.dialect)
@@ -195,7 +195,7 @@ class PostgreSQL(Database):
             return ConnectorXStream(self._uri(), sql, before, self.settings.fetchsize)
 
         def connect() -> Any:
-            connection = self._connect()
+            connection = self.connect()
             try:
                 with connection.cursor() as cursor:
                     # Without a snapshot each statement takes its own, once it has its locks: REPEATABLE READ would take
@@ -277,7 +277,7 @@ class PostgreSQL(Database):
             before.append(self.settings.init)
         return before
 
-    def _connect(self) -> Any:
+    def connect(self) -> Any:
         driver = needs("adbc_driver_postgresql.dbapi")
         try:
             connection = connect_again(lambda: driver.connect(self._uri()), lambda e: bool(_PASSING.search(str(e))))
@@ -314,12 +314,11 @@ class PostgreSQL(Database):
 
 
 class _Session(AdbcSession):
-    def __init__(self, connection: Any, database: PostgreSQL) -> None:
-        super().__init__(connection)
-        self._database = database
-        database._sessions.add(self)
+    def __init__(self, database: PostgreSQL) -> None:
+        super().__init__(database)
+        self._exports = database.driver == "adbc"
         try:
-            with connection.cursor() as cursor:
+            with self.connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY")
                 # Held open while partitions are read, however long the server lets sessions idle.
                 cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -328,20 +327,13 @@ class _Session(AdbcSession):
             self.close()
             raise database.explain(e) from None
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        try:
-            return super().rows(sql)
-        except Exception as e:
-            raise self._database.explain(e) from None
-
     def export_snapshot(self) -> str | None:
-        if self._database.driver != "adbc":
+        if not self._exports:
             return None
         try:
-            return str(super().rows("SELECT pg_export_snapshot()")[0][0])
-        except Exception as e:
-            error = self._database.explain(e)
-            raise BasculeError(f"{error}. A snapshot for all partitions can't be had; set snapshot to off") from None
+            return str(self.rows("SELECT pg_export_snapshot()")[0][0])
+        except BasculeError as e:
+            raise BasculeError(f"{e}. A snapshot for all partitions can't be had; set snapshot to off") from None
 
 
 def _sql_set_snapshot(name: str) -> str:

@@ -274,25 +274,12 @@ class SQLite(Database):
 
 class _AdbcSession(AdbcSession):
     def __init__(self, database: SQLite) -> None:
-        self._database = database
-        try:
-            super().__init__(database.connect())
-        except Exception as e:
-            raise database.explain(e) from None
-        database._sessions.add(self)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        try:
-            return super().rows(sql)
-        except Exception as e:
-            raise self._database.explain(e) from None
-
-    def export_snapshot(self) -> str | None:
-        return None
+        super().__init__(database)
+        self._forget = database.forget
 
     def close(self) -> None:
         super().close()
-        self._database.forget()
+        self._forget()
 
 
 class _PythonSession:
