@@ -20,7 +20,6 @@ _BINARY_CHARSET = 63
 _UNSIGNED = 32
 _INTEGERS = {1: 8, 2: 16, 9: 32, 3: 32, 8: 64}
 _DECIMAL, _DATE, _TIME, _DATETIME, _YEAR, _TIMESTAMP, _BIT, _JSON = 246, 10, 11, 12, 13, 7, 16, 245
-_DAY_US = 86_400_000_000
 #: Connection properties of the JDBC driver that are of no use here.
 _PROPERTIES = frozenset(
     [
