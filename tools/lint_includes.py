@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "include": (),
     "src/base": ("bascule.h", "base/"),
-    "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
+    "src/process": ("bascule.h", "base/", "process/", "nanoarrow/"),
+    "src/source": ("bascule.h", "base/", "process/process.h", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "source/", "scan/", "nanoarrow/"),
     "engines/duckdb": ("bascule.h", "api.h", "call.h", "nested.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
     "python/bascule/_native": (
@@ -27,13 +28,18 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "inprocess.h",
         "raised.h",
         "watch.h",
+        "worker.h",
+        "process/",
         "Python.h",
     ),
 }
 
 #: What C11 and POSIX bring; anything else in <> belongs to a room.
 SYSTEM = frozenset(
-    "dlfcn errno pthread signal stdarg stdatomic stdbool stddef stdint stdio stdlib string time".split()  # noqa: SIM905
+    (
+        "dlfcn errno fcntl limits poll pthread signal spawn stdarg stdatomic stdbool stddef stdint stdio stdlib string "
+        "sys/mman sys/prctl sys/resource sys/socket sys/stat sys/types sys/un sys/wait time unistd"
+    ).split()
 )
 
 

@@ -43,7 +43,8 @@ class Terminal:
         self._seen = 0
         self._pid, self._file = pty.fork()
         if self._pid == 0:
-            os.execv(sys.executable, [sys.executable, "-c", script])
+            plain = {**os.environ, "PYTHON_COLORS": "0"}  # 3.13 colours a traceback in a terminal
+            os.execve(sys.executable, [sys.executable, "-c", script], plain)
 
     def read(self, until: str | None = None, seconds: float = PROMPT_S) -> str:
         """Reads to the next ``until``, or to the end. Returns all that was printed."""

@@ -1,0 +1,121 @@
+/* wire: what host and worker say to each other. Both ends include this.
+ *
+ * A frame is a header of 16 bytes and a payload:
+ *
+ *   u32 length of the payload, at most BSC__PAYLOAD_MAX
+ *   u16 type, enum bsc__frame_type
+ *   u16 zero
+ *   u64 number: what the frame is about, see each type
+ *
+ * Numbers are little-endian; a *str* is a u32 length and its bytes; *list<x>* is
+ * a u32 count and the items; *schema* is that of bsc__put_schema.
+ *
+ * The host asks, one thing at a time, and the worker answers: OPENED, PLANNED,
+ * END, PREPARED or FAILED, with the request's number. What has no answer may be
+ * sent at any time: CLOSE, FREE, STOP, WINDOW, RELEASE, QUIT. docs/process.md
+ * tells the whole; this header is the reference. */
+#ifndef BSC_WIRE_H
+#define BSC_WIRE_H
+
+#include "base/bytes.h"
+
+/* Of this protocol. Host and worker refuse another one. */
+#define BSC__PROTOCOL_VERSION 1
+
+#define BSC__FRAME_HEADER 16
+#define BSC__PAYLOAD_MAX (64u << 20)
+
+enum bsc__frame_type {
+	/* ---- worker to host ---- */
+
+	/* The first frame. number: the worker's process id.
+	 * u32 protocol version, str version of bascule, str interpreter with its version */
+	BSC__HELLO = 1,
+	/* Answers OPEN. u8 has schema (1 where it was asked), [schema] */
+	BSC__OPENED,
+	/* Partition specs, before PLANNED, in order; number as PLAN's. list<str>: bytes that only
+	 * a worker understands */
+	BSC__SPECS,
+	/* Answers PLAN, after all SPECS. i64 how many */
+	BSC__PLANNED,
+	/* Shared memory, with its descriptor as ancillary data. number: of the segment, counted
+	 * from 1 by the worker, never used again. u64 size in bytes */
+	BSC__SEGMENT,
+	/* A segment that holds no batch any more, and will hold none. number: the segment's */
+	BSC__DROP,
+	/* A batch of the READ that lasts. number: of its slot, for RELEASE; never used again.
+	 * u8 has schema (the first batch, and where it differs from the one before), [schema],
+	 * array (see bsc__array_read) */
+	BSC__BATCH,
+	/* Answers READ: its end, also after STOP. Empty. */
+	BSC__END,
+	/* Answers PREPARE. str interpreter; empty: the one that runs */
+	BSC__PREPARED,
+	/* Answers any request. u32 enum bsc_status, str message */
+	BSC__FAILED,
+
+	/* ---- host to worker ---- */
+
+	/* The first frame; number 0, no answer. str working directory, list<str> sys.path (empty:
+	 * the interpreter's own), u64 memory limit in bytes (0: none), u8 descriptor of the crash
+	 * file is valid */
+	BSC__SETUP = 32,
+	/* str path of a Python file: which interpreter runs it? */
+	BSC__PREPARE,
+	/* Makes an instance. u64 instance, u8 infer (its schema is wanted), u8 evolve, str label,
+	 * u8 class kind (enum bsc_locator_kind, or BSC__CLASS_PICKLED), str module (or the pickle),
+	 * str name, list<str name, str value> options */
+	BSC__OPEN,
+	/* u64 instance, u64 plan, u8 columns given, [list<str> columns] */
+	BSC__PLAN,
+	/* u64 instance, i64 partition, i64 of how many, u64 window in bytes, u8 columns given,
+	 * [list<str> columns], str spec */
+	BSC__READ,
+	/* The request with this number is not wanted any more. A READ answers END, soon. */
+	BSC__STOP,
+	/* number: the READ's. u64 bytes that its batches may have in all, from the first one on.
+	 * The worker goes on reading while they have less. */
+	BSC__WINDOW,
+	/* Batches that the host holds no more. list<u64> slots (u32 count, u64 each) */
+	BSC__RELEASE,
+	/* number: a plan, whose specs the worker kept. */
+	BSC__FREE,
+	/* number: an instance. */
+	BSC__CLOSE,
+	/* Close all instances and end. */
+	BSC__QUIT,
+};
+
+/* class kind in OPEN, beside enum bsc_locator_kind: module is a pickle of the class by value. */
+#define BSC__CLASS_PICKLED 3
+
+/* A frame as received. */
+struct bsc__frame {
+	enum bsc__frame_type type;
+	uint64_t number;
+	struct bsc__view payload; /* borrowed until the next one is received */
+	int fd;                   /* SEGMENT's; -1: none. The receiver's to close. */
+};
+
+/* Begins a frame at the end of `out`, whose payload is what is put next. Returns
+ * where it begins, for bsc__frame_end. */
+size_t bsc__frame_begin(struct bsc__bytes *out, enum bsc__frame_type type, uint64_t number);
+/* Sets its length. A payload that is too long sets out->failed. */
+void bsc__frame_end(struct bsc__bytes *out, size_t begin);
+
+/* ---- schemas ---- */
+
+/* A schema: str format, str name, u8 has metadata, [str metadata, as in the C Data
+ * Interface], i64 flags, u32 children, each a schema, u8 has dictionary, [schema].
+ * schema: borrowed; whole, as bsc__field_broken says. */
+void bsc__put_schema(struct bsc__bytes *out, const struct ArrowSchema *schema);
+
+/* The most of depth and fields that a schema on the wire has. */
+#define BSC__WIRE_DEPTH_MAX 64
+#define BSC__WIRE_FIELDS_MAX (1 << 20)
+
+/* out: out. BSC_MALFORMED where the bytes are no schema: whatever they are, what is
+ * built is one. It may still be of types that Arrow doesn't have. */
+int bsc__get_schema(struct bsc__view *view, struct ArrowSchema *out, struct bsc_error *err) BSC_MUST_CHECK;
+
+#endif
