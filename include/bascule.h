@@ -101,6 +101,7 @@ enum bsc_status {
 	BSC_CANCELLED, /* the scan was cancelled, or the host interrupted it */
 	BSC_SHUTDOWN,  /* the interpreter is closing, Python can't be entered */
 	BSC_NOMEM,
+	BSC_WORKER, /* a worker process can't be started, died, hung, or broke the protocol */
 };
 
 /* A message holds a Python traceback: whole up to this size, else its middle
@@ -216,6 +217,27 @@ struct bsc_poll {
 	void *ctx;
 };
 
+/* Where a class runs. */
+enum bsc_executor_choice {
+	BSC_EXECUTOR_DEFAULT,   /* where the class says; else in the host, where that has Python */
+	BSC_EXECUTOR_INPROCESS, /* in the host's own interpreter */
+	BSC_EXECUTOR_PROCESS,   /* in worker processes */
+};
+
+/* What the user asks of an executor. */
+struct bsc_run_settings {
+	enum bsc_executor_choice choice;
+	/* Of worker processes: */
+	const char *python;          /* interpreter; NULL: the host's, $BASCULE_PYTHON, ... */
+	int64_t n_workers;           /* for one scan at a time; 0: BSC_WORKERS_DEFAULT */
+	int64_t timeout_ms;          /* of any wait for an answer; 0: none */
+	int64_t readahead_bytes;     /* that a scan may have read before they are asked for */
+	int64_t worker_memory_bytes; /* of a worker's own memory; 0: no limit */
+};
+
+#define BSC_WORKERS_DEFAULT 2
+#define BSC_READAHEAD_DEFAULT (64 << 20)
+
 /* What an executor is told when it opens a source. All borrowed for the call. */
 struct bsc_opening {
 	const char *label;                 /* names the source in messages */
@@ -233,11 +255,15 @@ struct bsc_executor {
 	const char *name;
 	void *state; /* the first argument of resolve and open */
 
-	/* Finds the class. The same class gives the same pointer as long as one
-	 * reference lives: with the options it is the identity of a source. */
-	int (*resolve)(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
-	               struct bsc_error *err);
+	/* Finds the class. The same class and settings give the same pointer as long as one
+	 * reference lives: with the options it is the identity of a source. settings: borrowed for
+	 * the call. */
+	int (*resolve)(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
+	               const struct bsc_poll *poll, void **class_out, struct bsc_error *err);
 	void (*class_release)(void *state, void *cls);
+	/* Does the class ask for worker processes? NULL: none does. Asked only where the settings
+	 * leave the choice. */
+	bool (*wants_process)(void *state, void *cls);
 
 	/* One instance, and its schema. class, opening: borrowed. schema: out. */
 	int (*open)(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
@@ -259,13 +285,47 @@ struct bsc_executor {
 	void (*read_close)(void *reader);
 };
 
+/* ---- worker processes ------------------------------------------------- */
+
+/* The executor that runs classes in worker processes, `python -m bascule.worker`. The
+ * process's one; any thread. */
+const struct bsc_executor *bsc_process_executor(void);
+
+/* What a host that has an interpreter of its own adds; each may be NULL. Called on any thread. */
+struct bsc_process_host {
+	/* Its interpreter's path, working directory aside all that a worker needs to import what
+	 * it imports: sys.path, one a line. Both out, malloc'ed, or NULL. */
+	void (*interpreter)(char **python_out, char **path_out);
+	/* How a class reaches a worker: by name (*pickle_out NULL), or by value, malloc'ed. *identity_out:
+	 * another number for another class of that name. */
+	int (*ship)(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,
+	            uint64_t *identity_out, struct bsc_error *err);
+	/* A thread begins to wait for a worker, and ends. Called in pairs; begin returns what interrupted
+	 * and end get. */
+	void *(*wait_begin)(void);
+	/* Has the user pressed Ctrl-C since, and is it for this wait? */
+	bool (*interrupted)(void *waiting);
+	void (*wait_end)(void *waiting);
+};
+
+/* host: borrowed for good. Before the first source is opened. */
+void bsc_process_set_host(const struct bsc_process_host *host);
+
+/* Ends all workers: those that are idle close their instances and exit; what still runs after
+ * timeout_ms is killed. Sources that are open then fail, new ones start new workers. Any thread. */
+void bsc_process_end_workers(int timeout_ms);
+
+/* How many worker processes there are. For tests and monitoring. Any thread. */
+int64_t bsc_process_worker_count(void);
+
 /* ---- source ----------------------------------------------------------- */
 
 struct bsc_source;
 
 /* Opens a class as a source: finds it, makes one instance, asks its schema.
  *
- * executor  borrowed; must outlive the source
+ * executor  borrowed; must outlive the source: that of the host's own interpreter. NULL: the
+ *           host has none. Where the class or the user asks for worker processes, those are used
  * text      one string that names the class (see bsc_locator), or empty: then
  *           the options python_module and python_class name it
  * options   moved, on success; NULL for none

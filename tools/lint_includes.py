@@ -39,7 +39,7 @@ SYSTEM = frozenset(
     (
         "dlfcn errno fcntl limits poll pthread signal spawn stdarg stdatomic stdbool stddef stdint stdio stdlib string "
         "sys/mman sys/prctl sys/resource sys/socket sys/stat sys/types sys/un sys/wait time unistd"
-    ).split()
+    ).split()  # noqa: SIM905
 )
 
 
