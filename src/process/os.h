@@ -7,6 +7,10 @@
 
 #include "base/base.h"
 
+/* "doing: what the system says", with advice where too many files are open. code: errno's. Returns
+ * BSC_NOMEM or BSC_WORKER. */
+int bsc__os_fail(struct bsc_error *err, const char *doing, int code);
+
 /* ---- shared memory ---- */
 
 /* Shared memory of `size` bytes that the system has committed, and that can neither shrink nor
@@ -20,6 +24,8 @@ void bsc__os_memory_unmap(const void *ptr, uint64_t size);
 
 /* A connected pair of stream sockets, neither of them inherited by what the process starts. */
 int bsc__os_socket_pair(int fds[2], struct bsc_error *err) BSC_MUST_CHECK;
+/* No more is sent or received; the other end sees its end. */
+void bsc__os_shut(int fd);
 /* As recvmsg and sendmsg of one buffer, without waiting or signals, EINTR handled. fds: received
  * descriptors, the caller's to close; *n_fds: in, room; out, how many; cut: some were lost, because there was no
  * room or the process may open no more. */
