@@ -1,4 +1,7 @@
 /* Linux: sockets that pass descriptors, and processes. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* posix_spawn_file_actions_addclosefrom_np */
+#endif
 #include "process/os.h"
 
 #include <errno.h>
