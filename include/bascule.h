@@ -300,12 +300,14 @@ struct bsc_process_host {
 	 * another number for another class of that name. */
 	int (*ship)(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,
 	            uint64_t *identity_out, struct bsc_error *err);
-	/* A thread begins to wait for a worker, and ends. Called in pairs; begin returns what interrupted
-	 * and end get. */
+	/* Ctrl-C. Is this the thread whose it is? */
+	bool (*is_main_thread)(void);
+	/* How often it was pressed so far where only we can act on it. Counted while a thread waits. */
+	unsigned (*interrupts)(void);
+	/* A thread begins to wait for a worker, and ends: in pairs. interrupted: by Ctrl-C, which is
+	 * thereby answered. */
 	void *(*wait_begin)(void);
-	/* Has the user pressed Ctrl-C since, and is it for this wait? */
-	bool (*interrupted)(void *waiting);
-	void (*wait_end)(void *waiting);
+	void (*wait_end)(void *begun, bool interrupted);
 };
 
 /* host: borrowed for good. Before the first source is opened. */

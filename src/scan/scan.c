@@ -1,6 +1,7 @@
 /* Scans and cursors: partitions handed out, batches pulled. */
 #include "scan/internal.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /* How long a cursor goes without asking the host whether to stop. */
@@ -16,6 +17,8 @@ struct bsc_cursor {
 	int64_t partition; /* that `reader` reads, or is to read */
 	int64_t handed;    /* the last batch's; -1 before */
 	int64_t batch;
+	int64_t retries; /* of this partition, so far */
+	bool handed_any; /* of this partition: it can't be read again */
 	void *reader;
 	int64_t polled_at_ns;
 	struct bsc_error failure; /* status BSC_OK: none yet */
@@ -154,7 +157,8 @@ static int claim(struct bsc_cursor *cursor, struct bsc_error *err)
 		} while (!atomic_compare_exchange_weak(&cursor->scan->claimed, &next, next + 1));
 		cursor->partition = next;
 	}
-	cursor->batch = 0;
+	cursor->batch = cursor->retries = 0;
+	cursor->handed_any = false;
 	return plan->source->executor->read_open(plan->handle, cursor->partition, &cursor->reader, err);
 }
 
@@ -190,6 +194,25 @@ static int take_batch(struct bsc_cursor *cursor, struct ArrowArray *array, struc
 		array->release(array);
 	}
 	return rc;
+}
+
+/* After a failure: begins the partition again, if it may be. Only what a source or its worker
+ * failed with may be better the next time, and only rows that nobody has are not there twice. */
+static bool read_again(struct bsc_cursor *cursor, struct bsc_error *failure)
+{
+	const struct bsc_plan *plan = cursor->scan->plan;
+	if ((failure->status != BSC_SOURCE && failure->status != BSC_WORKER) || cursor->handed_any ||
+	    cursor->retries >= plan->source->retries || atomic_load(&cursor->scan->cancelled)) {
+		return false;
+	}
+	char warning[BSC_ERROR_CAP + 128];
+	snprintf(warning, sizeof(warning), "%s\n(read again: bascule_retries, %lld of %lld)", failure->message,
+	         (long long)cursor->retries + 1, (long long)plan->source->retries);
+	bsc_log_warning(warning);
+	reader_close(cursor);
+	cursor->retries++;
+	cursor->batch = 0;
+	return plan->source->executor->read_open(plan->handle, cursor->partition, &cursor->reader, failure) == BSC_OK;
 }
 
 /* What the executor asks while the class runs: the host's poll, and the scan's
@@ -231,12 +254,18 @@ int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, stru
 		bool ended = false;
 		rc = executor->read_next(cursor->reader, &while_reading, &array, &schema, &ended, failure);
 		if (rc != BSC_OK) {
+			if (read_again(cursor, failure)) {
+				rc = BSC_OK;
+				continue;
+			}
+			rc = failure->status;
 			break;
 		}
 		if (array.release) {
 			rc = take_batch(cursor, &array, &schema, out, failure);
 			cursor->batch++;
 			cursor->handed = out->release ? cursor->partition : cursor->handed;
+			cursor->handed_any = cursor->handed_any || out->release;
 			continue;
 		}
 		if (schema.release) {

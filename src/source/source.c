@@ -30,7 +30,7 @@ static void watch_forks(void)
 static bool same(const struct bsc_source *a, const struct bsc_source *b)
 {
 	return a->executor == b->executor && a->cls == b->cls && a->scope == b->scope &&
-	       a->validate_full == b->validate_full && a->schema_mode == b->schema_mode &&
+	       a->validate_full == b->validate_full && a->schema_mode == b->schema_mode && a->retries == b->retries &&
 	       bsc__options_equal(a->options, b->options);
 }
 
@@ -149,6 +149,31 @@ static char *make_label(const struct bsc_locator *locator)
 	return label;
 }
 
+/* Chooses the executor and finds the class. own: the host's, or NULL. */
+static int resolve(struct bsc_source *source, const struct bsc_executor *own, const struct bsc_locator *locator,
+                   const struct bsc_run_settings *run, const struct bsc_poll *poll, struct bsc_error *err)
+{
+	if (!own && run->choice == BSC_EXECUTOR_INPROCESS) {
+		return bsc__fail(
+		    err, BSC_INVALID,
+		    "%s: bascule_executor = 'inprocess' needs a host that is a Python process, and this one has no "
+		    "Python: leave it out, or say 'process'",
+		    source->label);
+	}
+	const struct bsc_executor *process = bsc_process_executor();
+	bool own_first = own && run->choice != BSC_EXECUTOR_PROCESS;
+	source->executor = own_first ? own : process;
+	int rc = source->executor->resolve(source->executor->state, locator, run, poll, &source->cls, err);
+	if (rc == BSC_OK && own_first && run->choice == BSC_EXECUTOR_DEFAULT && own->wants_process &&
+	    own->wants_process(own->state, source->cls)) {
+		own->class_release(own->state, source->cls);
+		source->cls = NULL;
+		source->executor = process;
+		rc = process->resolve(process->state, locator, run, poll, &source->cls, err);
+	}
+	return rc;
+}
+
 int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, struct bsc_options *options,
                     uint64_t scope, const struct bsc_poll *poll, struct bsc_source **out, struct bsc_error *err)
 {
@@ -162,7 +187,6 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	if (!source) {
 		return bsc__fail_nomem(err, "opening a source");
 	}
-	source->executor = executor;
 	source->scope = scope;
 	source->refs = 1;
 
@@ -170,6 +194,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	if (rc == BSC_OK) {
 		source->validate_full = settings.validate_full;
 		source->schema_mode = settings.schema_mode;
+		source->retries = settings.retries;
 		rc = locate(text, &settings, &locator, &joined, err);
 	}
 	if (rc == BSC_OK) {
@@ -179,7 +204,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 		rc = bsc__fail_nomem(err, "opening a source");
 	}
 	if (rc == BSC_OK) {
-		rc = executor->resolve(executor->state, &locator, poll, &source->cls, err);
+		rc = resolve(source, executor, &locator, &settings.run, poll, err);
 	}
 	if (rc != BSC_OK) {
 		goto out;
@@ -193,7 +218,8 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	/* No lock is held here, and no thread waits for another's: two binds of one
 	 * source at the same moment each open their own. */
 	struct bsc_opening opening = {source->label, source->options, source->schema_mode};
-	rc = executor->open(executor->state, source->cls, &opening, poll, &source->instance, &source->schema, err);
+	rc = source->executor->open(source->executor->state, source->cls, &opening, poll, &source->instance,
+	                            &source->schema, err);
 	if (rc == BSC_OK) {
 		rc = bsc__schema_check(&source->schema, source->label, err);
 	}
@@ -205,6 +231,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	}
 out:
 	bsc__free(joined);
+	bsc__settings_release(&settings);
 	if (rc != BSC_OK) {
 		source_release(source);
 		return rc;

@@ -14,12 +14,18 @@ struct bsc__settings {
 	struct bsc_str cls;
 	bool validate_full; /* bascule_validation = 'full' */
 	enum bsc_schema_mode schema_mode;
+	int64_t retries;
+	char *python; /* owned; what run.python is */
+	struct bsc_run_settings run;
 };
 
 /* Reads the settings out of `options` (borrowed). BSC_INVALID for an unknown
- * bascule_* name, one given twice, or a value that is not among its choices. */
+ * bascule_* name, one given twice, or a value that it can't have. out: may be released also
+ * after a failure. */
 int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *out,
                        struct bsc_error *err) BSC_MUST_CHECK;
+
+void bsc__settings_release(struct bsc__settings *settings);
 
 /* True for python_module, python_class and every bascule_*. */
 bool bsc__setting_is(struct bsc_str name);
@@ -59,6 +65,7 @@ struct bsc_source {
 	uint64_t scope;
 	bool validate_full;
 	enum bsc_schema_mode schema_mode;
+	int64_t retries; /* of a partition of which nothing was handed over */
 	struct ArrowSchema schema;
 	/* The registry's mutex guards refs and next. */
 	int64_t refs;

@@ -13,14 +13,14 @@ static int out_of_memory(struct bsc_error *err)
 
 static const struct bsc_executor *mock_of; /* the world's that runs now */
 
-static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
-                   struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
+                   const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
 	if (faults_take()) {
 		return out_of_memory(err);
 	}
 	faults_pause();
-	int rc = mock_of->resolve(state, locator, poll, class_out, err);
+	int rc = mock_of->resolve(state, locator, settings, poll, class_out, err);
 	faults_resume();
 	return rc;
 }

@@ -13,9 +13,10 @@ struct batch {
 	bool handed;
 };
 
-static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
-                   struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
+                   const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
+	(void)settings;
 	(void)locator;
 	(void)poll;
 	(void)err;

@@ -48,9 +48,10 @@ static void read_rule(struct rules *rules, struct bsc_str name, struct bsc_str v
 	rules->unknown = rules->unknown || (name.len >= 8 && strncasecmp(name.ptr, "bascule_", 8) == 0);
 }
 
-static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
-                   struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
+                   const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
+	(void)settings;
 	(void)class_out;
 	(void)poll;
 	CHECK(locator->name.len > 0);

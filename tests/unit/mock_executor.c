@@ -284,9 +284,10 @@ static void *new_handle(size_t size)
  * label, options, columns. */
 static pthread_mutex_t texts_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
-                   struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
+                   const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
+	(void)settings;
 	struct mock *mock = state;
 	bool other = bsc__str_equal(locator->name, bsc__str("Other"));
 	pthread_mutex_lock(&texts_lock);

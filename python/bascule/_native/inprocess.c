@@ -216,8 +216,8 @@ static PyObject *unicode(struct bsc_str s)
 	return PyUnicode_DecodeUTF8(s.ptr ? s.ptr : "", (Py_ssize_t)s.len, "replace");
 }
 
-static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_poll *poll, void **class_out,
-                   struct bsc_error *err)
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
+                   const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
 	(void)state;
 	struct run run;

@@ -1,0 +1,125 @@
+/* pool: the host's worker processes. Started when needed, kept warm, shared by all
+ * scans of the process, ended when idle, killed when they don't answer.
+ *
+ * A worker belongs to one caller from check-out to check-in (or discard, or drain).
+ * One thread of the pool's prints what workers print, ends what is idle, waits for
+ * what was stopped, and reaps. A batch in the engine's hands keeps the struct of
+ * its worker, for the message that its slot is free.
+ *
+ * Lock order: pool (pool.c), then a worker's `lock`, then its channel's. None is held
+ * while waiting for a worker. */
+#ifndef BSC_POOL_H
+#define BSC_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "process/arena.h"
+#include "process/channel.h"
+
+/* Which workers can stand in for each other. Strings are owned where the key is. */
+struct bsc__pool_key {
+	char *python;
+	char *path; /* of imports, one a line; "": the interpreter's own */
+	char *directory;
+	int64_t memory_bytes;
+};
+
+int bsc__pool_key_copy(const struct bsc__pool_key *key, struct bsc__pool_key *out,
+                       struct bsc_error *err) BSC_MUST_CHECK;
+bool bsc__pool_key_equal(const struct bsc__pool_key *a, const struct bsc__pool_key *b);
+void bsc__pool_key_release(struct bsc__pool_key *key);
+
+/* One wait of the host's: for how long, and who may end it. */
+struct bsc__wait {
+	const struct bsc_poll *poll; /* borrowed; may be NULL */
+	int64_t timeout_ms;          /* 0: none */
+	bool on_main;                /* Ctrl-C is for it */
+	unsigned since;              /* interrupts at its beginning */
+};
+
+enum bsc__worker_state {
+	BSC__WORKER_BUSY,     /* its caller's */
+	BSC__WORKER_IDLE,     /* whoever checks it out */
+	BSC__WORKER_DRAINING, /* the pool's: what it was asked is not wanted any more */
+	BSC__WORKER_QUITTING, /* the pool's: it was told to end */
+	BSC__WORKER_DEAD,     /* the pool's: killed or gone, to be reaped */
+};
+
+#define BSC__LABEL_CAP 256
+
+struct bsc__worker {
+	struct bsc__pool_key key;
+	pid_t pid;
+	struct bsc__channel channel;
+	struct bsc__segments segments; /* the caller's or, DRAINING, the pool's */
+	uint64_t request;              /* the last one asked, likewise */
+	_Atomic int64_t refs;
+
+	/* The pool's lock guards these. */
+	struct bsc__worker *next;
+	enum bsc__worker_state state;
+	int64_t since_ms;    /* in this state */
+	bool interrupted;    /* DRAINING: SIGINT was sent */
+	uint64_t *instances; /* that it has open */
+	size_t n_instances;
+
+	pthread_mutex_t lock;       /* guards what follows */
+	int output;                 /* what it prints; -1: closed */
+	int crash;                  /* where faulthandler writes; -1: none */
+	char label[BSC__LABEL_CAP]; /* whose prints they are */
+	bool line_open;             /* the last one printed has no end yet */
+	bool reaped;
+	char how[128];              /* it ended */
+	struct bsc__bytes releases; /* u64 slots that the host holds no more, to be told */
+	uint64_t release_bytes;
+	bool foreign; /* in a child made by fork: the parent's */
+};
+
+/* A worker for its caller alone, warm or new. prefer_instance: one that has it open, if there is one; 0: any.
+ * n_workers: how many the caller's scans have in all, before it waits for one to come back; if none does, one more is
+ * started after a while. label: for messages. */
+int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instance, int64_t n_workers, const char *label,
+                        const struct bsc__wait *wait, struct bsc__worker **out, struct bsc_error *err) BSC_MUST_CHECK;
+/* Back to the others: it has answered all that it was asked. */
+void bsc__pool_check_in(struct bsc__worker *worker);
+/* Kills it. */
+void bsc__pool_discard(struct bsc__worker *worker);
+/* Tells it that what it was asked last is not wanted, and leaves it to the pool. */
+void bsc__pool_drain(struct bsc__worker *worker);
+
+/* Does it have the instance? add: from now on it has. */
+bool bsc__pool_has_instance(struct bsc__worker *worker, uint64_t instance);
+bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance);
+/* Every worker that has it closes it. */
+void bsc__pool_close_instance(uint64_t instance);
+
+/* Prints from now on are this source's. */
+void bsc__pool_label(struct bsc__worker *worker, const char *label);
+
+/* Waits for the next frame that is the caller's: segments are mapped, dropped, within. BSC_WORKER: the
+ * worker died, hung, or broke the protocol, *err says it with `doing` ("acme:Orders: infer_schema") before it; and
+ * BSC_CANCELLED: the host doesn't want to wait. The caller discards or drains. */
+int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wait, const char *doing,
+                         struct bsc__frame *frame, struct bsc_error *err) BSC_MUST_CHECK;
+/* Sends frames; false: it is dead, the next frame says how. */
+bool bsc__pool_send(struct bsc__worker *worker, const struct bsc__bytes *frames);
+
+/* The host has released a batch. At once, or with the next send: at_once. Any thread. */
+void bsc__pool_release_slot(struct bsc__worker *worker, uint64_t slot, uint64_t bytes);
+
+void bsc__worker_ref(struct bsc__worker *worker);
+void bsc__worker_unref(struct bsc__worker *worker);
+
+/* The beginning of a wait. */
+struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main);
+/* Does the host want to stop? */
+bool bsc__wait_unwanted(const struct bsc__wait *wait);
+
+/* What the host added, never NULL; its members may be. */
+const struct bsc_process_host *bsc__process_host(void);
+
+int64_t bsc__now_ms(void);
+
+#endif
