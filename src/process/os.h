@@ -32,7 +32,13 @@ void bsc__os_shut(int fd);
 ssize_t bsc__os_receive(int fd, void *buffer, size_t len, int *fds, int *n_fds, bool *cut);
 ssize_t bsc__os_send(int fd, const void *buffer, size_t len, int fd_to_send);
 
+/* A pipe, not inherited; its reading end, [0], does not wait. */
+int bsc__os_pipe(int fds[2], struct bsc_error *err) BSC_MUST_CHECK;
+
 /* ---- processes ---- */
+
+/* A file without a name, for what a process says as it crashes; -1: the system has none. */
+int bsc__os_crash_file(void);
 
 /* What the started process has: */
 struct bsc__os_child {

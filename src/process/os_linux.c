@@ -1,6 +1,6 @@
 /* Linux: sockets that pass descriptors, and processes. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* posix_spawn_file_actions_addclosefrom_np */
+#define _GNU_SOURCE /* pipe2, memfd_create, posix_spawn_file_actions_addclosefrom_np */
 #endif
 #include "process/os.h"
 
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,6 +35,20 @@ int bsc__os_socket_pair(int fds[2], struct bsc_error *err)
 		return bsc__os_fail(err, "a channel to a worker process can't be made", errno);
 	}
 	return BSC_OK;
+}
+
+int bsc__os_pipe(int fds[2], struct bsc_error *err)
+{
+	if (pipe2(fds, O_CLOEXEC) != 0) {
+		return bsc__os_fail(err, "a pipe for a worker's output can't be made", errno);
+	}
+	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	return BSC_OK;
+}
+
+int bsc__os_crash_file(void)
+{
+	return memfd_create("bascule-crash", MFD_CLOEXEC);
 }
 
 void bsc__os_shut(int fd)

@@ -96,18 +96,18 @@ bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance);
 void bsc__pool_close_instance(uint64_t instance);
 
 /* Prints from now on are this source's. */
-void bsc__pool_label(struct bsc__worker *worker, const char *label);
+void bsc__worker_label(struct bsc__worker *worker, const char *label);
 
 /* Waits for the next frame that is the caller's: segments are mapped, dropped, within. BSC_WORKER: the
  * worker died, hung, or broke the protocol, *err says it with `doing` ("acme:Orders: infer_schema") before it; and
  * BSC_CANCELLED: the host doesn't want to wait. The caller discards or drains. */
 int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wait, const char *doing,
                          struct bsc__frame *frame, struct bsc_error *err) BSC_MUST_CHECK;
-/* Sends frames; false: it is dead, the next frame says how. */
-bool bsc__pool_send(struct bsc__worker *worker, const struct bsc__bytes *frames);
+/* Sends frames, and with them what was released; false: it is dead, the next frame says how. */
+bool bsc__pool_send(struct bsc__worker *worker, struct bsc__bytes *frames);
 
-/* The host has released a batch. At once, or with the next send: at_once. Any thread. */
-void bsc__pool_release_slot(struct bsc__worker *worker, uint64_t slot, uint64_t bytes);
+/* The host has released a batch, which held a reference of its worker (ctx). Any thread. */
+void bsc__pool_release_slot(void *ctx, uint64_t slot, uint64_t bytes);
 
 void bsc__worker_ref(struct bsc__worker *worker);
 void bsc__worker_unref(struct bsc__worker *worker);

@@ -1,0 +1,487 @@
+/* One worker process, as its host sees it: started, spoken to, mourned. */
+#include "process/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "process/os.h"
+
+#ifndef BSC_VERSION
+#error "the build says the version"
+#endif
+
+/* How long a new worker may take to say HELLO, and any worker to take what is sent to it. */
+#define START_TIMEOUT_MS 60000
+#define SEND_TIMEOUT_MS 10000
+/* Freed bytes that are told at once; fewer wait for the next frame. */
+#define RELEASE_BYTES (1 << 20)
+/* The most of it: slots that a dead worker's engine still frees are not told. */
+#define RELEASES_MAX (8u << 20)
+
+/* ---- its life ---- */
+
+void bsc__worker_ref(struct bsc__worker *worker)
+{
+	atomic_fetch_add(&worker->refs, 1);
+}
+
+void bsc__worker_unref(struct bsc__worker *worker)
+{
+	if (atomic_fetch_sub(&worker->refs, 1) != 1) {
+		return;
+	}
+	if (!worker->foreign) {
+		bsc__channel_close(&worker->channel);
+	}
+	for (int *fd = (int[]){worker->output, worker->crash, -2}; *fd != -2; fd++) {
+		if (*fd >= 0) {
+			(void)close(*fd);
+		}
+	}
+	bsc__segments_release(&worker->segments);
+	bsc__bytes_release(&worker->releases);
+	bsc__pool_key_release(&worker->key);
+	pthread_mutex_destroy(&worker->lock);
+	bsc__free(worker->instances);
+	bsc__free(worker);
+}
+
+bool bsc__worker_reap(struct bsc__worker *worker, int timeout_ms)
+{
+	pthread_mutex_lock(&worker->lock);
+	worker->reaped = worker->reaped || bsc__os_reap(worker->pid, timeout_ms, worker->how, sizeof(worker->how));
+	bool reaped = worker->reaped;
+	pthread_mutex_unlock(&worker->lock);
+	return reaped;
+}
+
+void bsc__worker_signal(struct bsc__worker *worker, int number)
+{
+	pthread_mutex_lock(&worker->lock);
+	if (!worker->reaped && worker->pid > 0) {
+		(void)kill(worker->pid, number);
+	}
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* ---- its prints ---- */
+
+static void write_all(const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, text, len);
+		if (n <= 0 && errno != EINTR) {
+			return;
+		}
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+}
+
+/* Prints `text` with the label before each line. With worker->lock held. */
+static void print_lines(struct bsc__worker *worker, const char *text, size_t len)
+{
+	char out[8192];
+	size_t n = 0;
+	while (len > 0) {
+		if (n + BSC__LABEL_CAP + 8 > sizeof(out)) {
+			write_all(out, n);
+			n = 0;
+		}
+		if (!worker->line_open) {
+			n += (size_t)snprintf(out + n, BSC__LABEL_CAP + 4, "[%s] ", worker->label);
+		}
+		const char *end = memchr(text, '\n', len);
+		size_t line = end ? (size_t)(end - text) + 1 : len, room = sizeof(out) - n;
+		line = line < room ? line : room;
+		memcpy(out + n, text, line);
+		worker->line_open = text[line - 1] != '\n';
+		n += line;
+		text += line;
+		len -= line;
+	}
+	write_all(out, n);
+}
+
+bool bsc__worker_print(struct bsc__worker *worker)
+{
+	char text[16384];
+	pthread_mutex_lock(&worker->lock);
+	ssize_t n = -1;
+	/* Not for ever: a worker that prints without end is not to keep the others' from being read. */
+	for (int i = 0; i < 64 && worker->output >= 0; i++) {
+		n = read(worker->output, text, sizeof(text));
+		if (n <= 0) {
+			break;
+		}
+		print_lines(worker, text, (size_t)n);
+	}
+	bool ended = worker->output < 0 || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	if (ended && worker->output >= 0) {
+		if (worker->line_open) {
+			write_all("\n", 1);
+		}
+		(void)close(worker->output);
+		worker->output = -1;
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return !ended;
+}
+
+void bsc__worker_label(struct bsc__worker *worker, const char *label)
+{
+	pthread_mutex_lock(&worker->lock);
+	bool same = strncmp(worker->label, label, sizeof(worker->label) - 1) == 0;
+	pthread_mutex_unlock(&worker->lock);
+	if (same) {
+		return;
+	}
+	/* What was printed until now is the one's before. */
+	(void)bsc__worker_print(worker);
+	pthread_mutex_lock(&worker->lock);
+	if (worker->line_open) {
+		write_all("\n", 1);
+		worker->line_open = false;
+	}
+	snprintf(worker->label, sizeof(worker->label), "%s", label);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* ---- its death ---- */
+
+/* What faulthandler wrote: which Python line it was in. */
+static size_t read_crash(struct bsc__worker *worker, char *text, size_t cap)
+{
+	ssize_t n = worker->crash < 0 ? 0 : pread(worker->crash, text, cap - 1, 0);
+	n = n < 0 ? 0 : n;
+	while (n > 0 && text[n - 1] == '\n') {
+		n--;
+	}
+	text[n] = '\0';
+	return (size_t)n;
+}
+
+int bsc__worker_died(struct bsc__worker *worker, const char *doing, struct bsc_error *err)
+{
+	enum { DEATH_TIMEOUT_MS = 2000 };
+	char trace[4096];
+	(void)bsc__worker_reap(worker, DEATH_TIMEOUT_MS);
+	size_t n = read_crash(worker, trace, sizeof(trace));
+	return bsc__fail(err, BSC_WORKER, "%s: the worker process %d %s. This query fails, others and the host go on%s%s",
+	                 doing, (int)worker->pid, worker->reaped ? worker->how : "closed its channel",
+	                 n ? ". Its last Python frames:\n" : "", trace);
+}
+
+/* ---- its start ---- */
+
+/* What it prints before it can say HELLO is why it can't. */
+struct told {
+	char text[2048];
+	size_t len;
+};
+
+static void listen_to(const struct bsc__worker *worker, struct told *told)
+{
+	char text[1024];
+	ssize_t n;
+	while ((n = read(worker->output, text, sizeof(text))) > 0) {
+		size_t keep = sizeof(told->text) - 1, all = told->len + (size_t)n;
+		if (all > keep) {
+			size_t gone = all - keep < told->len ? all - keep : told->len;
+			memmove(told->text, told->text + gone, told->len - gone);
+			told->len -= gone;
+		}
+		memcpy(told->text + told->len, text, (size_t)n);
+		told->len += (size_t)n;
+		told->text[told->len] = '\0';
+	}
+}
+
+static int fail_start(struct bsc__worker *worker, const char *doing, struct told *told, struct bsc_error *err)
+{
+	(void)bsc__worker_reap(worker, 1000);
+	listen_to(worker, told);
+	while (told->len > 0 && told->text[told->len - 1] == '\n') {
+		told->text[--told->len] = '\0';
+	}
+	return bsc__fail(
+	    err, BSC_WORKER,
+	    "%s: no worker process could be started with the interpreter %s: it %s%s%s\nWorkers need Python 3.11 "
+	    "or newer with bascule %s: %s -m pip install bascule==%s; another interpreter is named by "
+	    "bascule_python or the environment variable BASCULE_PYTHON",
+	    doing, worker->key.python, worker->reaped ? worker->how : "closed its channel", told->len ? ", saying:\n" : "",
+	    told->text, BSC_VERSION, worker->key.python, BSC_VERSION);
+}
+
+static int check_hello(const struct bsc__worker *worker, struct bsc__frame *frame, const char *doing,
+                       struct bsc_error *err)
+{
+	uint32_t protocol = bsc__get_u32(&frame->payload);
+	struct bsc_str version = bsc__get_str(&frame->payload, 64), python = bsc__get_str(&frame->payload, 1024);
+	if (frame->type != BSC__HELLO || frame->payload.failed) {
+		return bsc__fail(err, BSC_WORKER,
+		                 "%s: what %s started as a worker process is none: its first frame is of type %d", doing,
+		                 worker->key.python, (int)frame->type);
+	}
+	if (protocol != BSC__PROTOCOL_VERSION || !bsc__str_equal(version, bsc__str(BSC_VERSION))) {
+		return bsc__fail(err, BSC_WORKER,
+		                 "%s: the interpreter %s (%.*s) has bascule %.*s, and this host has %s: they must be the same. "
+		                 "Run %s -m pip install bascule==%s, or name another interpreter by bascule_python",
+		                 doing, worker->key.python, BSC__ARG(python), BSC__ARG(version), BSC_VERSION,
+		                 worker->key.python, BSC_VERSION);
+	}
+	return BSC_OK;
+}
+
+/* Waits for HELLO. */
+static int await_hello(struct bsc__worker *worker, const char *doing, const struct bsc__wait *wait,
+                       struct bsc_error *err)
+{
+	enum { SLICE_MS = 20 };
+	struct told told = {.len = 0};
+	struct bsc__frame frame;
+	int64_t begun = bsc__now_ms(), most = wait->timeout_ms ? wait->timeout_ms : START_TIMEOUT_MS;
+	struct bsc__waiting waiting = {0};
+	int rc = -1;
+	while (rc == -1) {
+		listen_to(worker, &told);
+		switch (bsc__channel_receive(&worker->channel, &frame, err)) {
+		case BSC__CHANNEL_FRAME:
+			rc = check_hello(worker, &frame, doing, err);
+			break;
+		case BSC__CHANNEL_BROKEN:
+			rc = BSC_WORKER;
+			break;
+		case BSC__CHANNEL_CLOSED:
+			rc = fail_start(worker, doing, &told, err);
+			break;
+		case BSC__CHANNEL_EMPTY:
+			bsc__waiting_begin(&waiting);
+			if (bsc__wait_unwanted(wait)) {
+				waiting.interrupted = true;
+				rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while a worker process was started", doing);
+			} else if (bsc__now_ms() - begun > most) {
+				rc = bsc__fail(err, BSC_WORKER,
+				               "%s: the worker process that %s started did not answer within %lld s%s%s", doing,
+				               worker->key.python, (long long)(most / 1000), told.len ? ", saying:\n" : "", told.text);
+			} else {
+				bsc__channel_wait(&worker->channel, SLICE_MS);
+			}
+			break;
+		}
+	}
+	bsc__waiting_end(&waiting);
+	return rc;
+}
+
+static bool send_setup(struct bsc__worker *worker)
+{
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, BSC__PAYLOAD_MAX);
+	size_t begin = bsc__frame_begin(&out, BSC__SETUP, 0);
+	bsc__put_str(&out, bsc__str(worker->key.directory));
+	uint32_t n = 0;
+	for (const char *at = worker->key.path; *at; n++) {
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	bsc__put_u32(&out, n);
+	for (const char *at = worker->key.path; *at;) {
+		size_t len = strcspn(at, "\n");
+		bsc__put_str(&out, (struct bsc_str){at, len});
+		at += len;
+		at += *at == '\n';
+	}
+	bsc__put_u64(&out, (uint64_t)worker->key.memory_bytes);
+	bsc__put_u8(&out, worker->crash >= 0);
+	bsc__frame_end(&out, begin);
+	bool sent = !out.failed && bsc__channel_send(&worker->channel, out.ptr, out.len, -1, SEND_TIMEOUT_MS);
+	bsc__bytes_release(&out);
+	return sent;
+}
+
+static int start(struct bsc__worker *worker, const char *doing, struct bsc_error *err)
+{
+	int sockets[2] = {-1, -1}, pipe_ends[2] = {-1, -1};
+	/* -P: a file of the working directory named as a module of ours must not be taken for it. */
+	const char *argv[] = {worker->key.python, "-P", "-m", "bascule.worker", NULL};
+	struct bsc_error why;
+	int rc = bsc__os_socket_pair(sockets, &why);
+	if (rc == BSC_OK) {
+		rc = bsc__os_pipe(pipe_ends, &why);
+	}
+	if (rc == BSC_OK) {
+		worker->crash = bsc__os_crash_file();
+		struct bsc__os_child child = {argv, sockets[1], worker->crash, pipe_ends[1]};
+		rc = bsc__os_spawn(&child, &worker->pid, &why);
+	}
+	for (int *fd = (int[]){sockets[1], pipe_ends[1], -2}; *fd != -2; fd++) {
+		if (*fd >= 0) {
+			(void)close(*fd);
+		}
+	}
+	worker->output = pipe_ends[0];
+	if (sockets[0] >= 0) {
+		(void)close(worker->channel.fd);
+		bsc__channel_init(&worker->channel, sockets[0]);
+	}
+	if (rc == BSC_OK) {
+		return BSC_OK;
+	}
+	worker->reaped = true; /* there is nothing to reap */
+	return bsc__fail(err, rc, "%s: %s", doing, why.message);
+}
+
+int bsc__worker_start(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
+                      struct bsc__worker **out, struct bsc_error *err)
+{
+	*out = NULL;
+	struct bsc__worker *worker = bsc__calloc(1, sizeof(*worker));
+	if (!worker) {
+		return bsc__fail_nomem(err, "starting a worker process");
+	}
+	worker->refs = 1;
+	worker->output = worker->crash = -1;
+	pthread_mutex_init(&worker->lock, NULL);
+	bsc__channel_init(&worker->channel, -1);
+	bsc__bytes_init(&worker->releases, RELEASES_MAX);
+	snprintf(worker->label, sizeof(worker->label), "%s", label);
+	int rc = bsc__pool_key_copy(key, &worker->key, err);
+	if (rc == BSC_OK) {
+		rc = start(worker, label, err);
+	} else {
+		worker->reaped = true;
+	}
+	if (rc == BSC_OK) {
+		rc = await_hello(worker, label, wait, err);
+	}
+	if (rc == BSC_OK && !send_setup(worker)) {
+		rc = bsc__worker_died(worker, label, err);
+	}
+	if (rc != BSC_OK) {
+		bsc__worker_signal(worker, SIGKILL);
+		(void)bsc__worker_reap(worker, 1000);
+		bsc__worker_unref(worker);
+		return rc;
+	}
+	*out = worker;
+	return BSC_OK;
+}
+
+/* ---- frames ---- */
+
+/* The worker's shared memory, as it grows and shrinks. */
+static int take_segment(struct bsc__worker *worker, struct bsc__frame *frame, struct bsc_error *err)
+{
+	uint64_t size = bsc__get_u64(&frame->payload);
+	int rc = frame->payload.failed ? bsc__fail(err, BSC_MALFORMED, "a SEGMENT frame without its size")
+	                               : bsc__segments_add(&worker->segments, frame->number, size, frame->fd, err);
+	(void)close(frame->fd);
+	return rc;
+}
+
+static int broken(const struct bsc__worker *worker, const char *doing, const char *what, struct bsc_error *err)
+{
+	char why[1024];
+	snprintf(why, sizeof(why), "%s", what);
+	return bsc__fail(err, BSC_WORKER, "%s: the worker process %d broke the protocol and was killed: %s", doing,
+	                 (int)worker->pid, why);
+}
+
+static bool timed_out(const struct bsc__wait *wait, int64_t begun)
+{
+	return wait->timeout_ms && bsc__now_ms() - begun >= wait->timeout_ms;
+}
+
+int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wait, const char *doing,
+                         struct bsc__frame *frame, struct bsc_error *err)
+{
+	enum { SLICE_MS = 50 };
+	struct bsc__waiting waiting = {0};
+	struct bsc_error why;
+	int64_t begun = 0;
+	int rc = -1;
+	while (rc == -1) {
+		switch (bsc__channel_receive(&worker->channel, frame, &why)) {
+		case BSC__CHANNEL_FRAME:
+			if (frame->type == BSC__SEGMENT) {
+				rc = take_segment(worker, frame, &why) == BSC_OK ? -1 : broken(worker, doing, why.message, err);
+			} else if (frame->type == BSC__DROP) {
+				bsc__segments_drop(&worker->segments, frame->number);
+			} else {
+				rc = BSC_OK;
+			}
+			break;
+		case BSC__CHANNEL_BROKEN:
+			rc = broken(worker, doing, why.message, err);
+			break;
+		case BSC__CHANNEL_CLOSED:
+			rc = bsc__worker_died(worker, doing, err);
+			break;
+		case BSC__CHANNEL_EMPTY:
+			begun = begun ? begun : bsc__now_ms();
+			bsc__waiting_begin(&waiting);
+			if (bsc__wait_unwanted(wait)) {
+				waiting.interrupted = true;
+				rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it ran in a worker process", doing);
+			} else if (timed_out(wait, begun)) {
+				rc =
+				    bsc__fail(err, BSC_WORKER,
+					          "%s: the worker process %d did not answer within %.3g s (bascule_timeout) and was killed",
+					          doing, (int)worker->pid, (double)wait->timeout_ms / 1000);
+			} else {
+				bsc__channel_wait(&worker->channel, SLICE_MS);
+			}
+			break;
+		}
+	}
+	bsc__waiting_end(&waiting);
+	return rc;
+}
+
+/* With worker->lock held: the frame that tells of freed slots, at the end of `out`. */
+static void put_releases(struct bsc__worker *worker, struct bsc__bytes *out)
+{
+	size_t len = worker->releases.len;
+	if (len) {
+		size_t begin = bsc__frame_begin(out, BSC__RELEASE, 0);
+		bsc__put_u32(out, (uint32_t)(len / sizeof(uint64_t)));
+		bsc__put(out, worker->releases.ptr, len);
+		bsc__frame_end(out, begin);
+		bsc__bytes_clear(&worker->releases);
+		worker->release_bytes = 0;
+	}
+}
+
+bool bsc__pool_send(struct bsc__worker *worker, struct bsc__bytes *frames)
+{
+	pthread_mutex_lock(&worker->lock);
+	put_releases(worker, frames);
+	pthread_mutex_unlock(&worker->lock);
+	return !frames->failed && bsc__channel_send(&worker->channel, frames->ptr, frames->len, -1, SEND_TIMEOUT_MS);
+}
+
+void bsc__pool_release_slot(void *ctx, uint64_t slot, uint64_t bytes)
+{
+	struct bsc__worker *worker = ctx;
+	if (!worker->foreign) {
+		struct bsc__bytes out;
+		bsc__bytes_init(&out, RELEASES_MAX + BSC__FRAME_HEADER + sizeof(uint32_t));
+		pthread_mutex_lock(&worker->lock);
+		bsc__put_u64(&worker->releases, slot);
+		worker->release_bytes += bytes;
+		if (worker->release_bytes >= RELEASE_BYTES || worker->releases.len >= RELEASES_MAX / 2) {
+			put_releases(worker, &out);
+		}
+		pthread_mutex_unlock(&worker->lock);
+		if (out.len) {
+			(void)bsc__channel_send(&worker->channel, out.ptr, out.len, -1, SEND_TIMEOUT_MS);
+		}
+		bsc__bytes_release(&out);
+	}
+	bsc__worker_unref(worker);
+}
