@@ -1,0 +1,647 @@
+/* The workers that there are, and the thread that looks after them. */
+#include "process/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process/os.h"
+#include "process/worker.h"
+
+/* How long a worker may be idle, ask to end, and go on with what nobody wants: until it is
+ * interrupted, then until it is killed. */
+#define IDLE_MS 60000
+#define QUIT_MS 3000
+#define INTERRUPT_MS 500
+#define KILL_MS 3000
+/* How long a caller waits for a worker to come back before one more is started. */
+#define OVERFLOW_MS 100
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* a worker came back, or is gone */
+static struct bsc__worker *workers;                       /* guarded by lock; each with a reference */
+static int64_t n_starting;                                /* guarded by lock */
+static int64_t n_warm;                                    /* guarded by lock: to keep of one key */
+static bool thread_runs;                                  /* guarded by lock */
+static int wake_ends[2] = {-1, -1};                       /* a byte: the thread is to look again */
+
+static const struct bsc_process_host *host;
+
+/* ---- the host ---- */
+
+void bsc_process_set_host(const struct bsc_process_host *given)
+{
+	host = given;
+}
+
+const struct bsc_process_host *bsc__process_host(void)
+{
+	static const struct bsc_process_host none;
+	return host ? host : &none;
+}
+
+int64_t bsc__now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main)
+{
+	const struct bsc_process_host *h = bsc__process_host();
+	return (struct bsc__wait){poll, timeout_ms, on_main, h->interrupts ? h->interrupts() : 0};
+}
+
+bool bsc__wait_unwanted(const struct bsc__wait *wait)
+{
+	const struct bsc_process_host *h = bsc__process_host();
+	return (wait->on_main && h->interrupts && h->interrupts() != wait->since) ||
+	       (wait->poll && wait->poll->interrupted && wait->poll->interrupted(wait->poll->ctx));
+}
+
+void bsc__waiting_begin(struct bsc__waiting *waiting)
+{
+	if (!waiting->begun) {
+		waiting->begun = true;
+		waiting->host = bsc__process_host()->wait_begin ? bsc__process_host()->wait_begin() : NULL;
+	}
+}
+
+void bsc__waiting_end(struct bsc__waiting *waiting)
+{
+	if (waiting->begun && bsc__process_host()->wait_end) {
+		bsc__process_host()->wait_end(waiting->host, waiting->interrupted);
+	}
+}
+
+/* ---- keys ---- */
+
+int bsc__pool_key_copy(const struct bsc__pool_key *key, struct bsc__pool_key *out, struct bsc_error *err)
+{
+	*out = (struct bsc__pool_key){
+	    .python = bsc__strndup(bsc__str(key->python)),
+	    .path = bsc__strndup(bsc__str(key->path)),
+	    .directory = bsc__strndup(bsc__str(key->directory)),
+	    .memory_bytes = key->memory_bytes,
+	};
+	if (!out->python || !out->path || !out->directory) {
+		bsc__pool_key_release(out);
+		return bsc__fail_nomem(err, "looking for a worker process");
+	}
+	return BSC_OK;
+}
+
+bool bsc__pool_key_equal(const struct bsc__pool_key *a, const struct bsc__pool_key *b)
+{
+	return a->memory_bytes == b->memory_bytes && strcmp(a->python, b->python) == 0 && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->directory, b->directory) == 0;
+}
+
+void bsc__pool_key_release(struct bsc__pool_key *key)
+{
+	bsc__free(key->python);
+	bsc__free(key->path);
+	bsc__free(key->directory);
+	*key = (struct bsc__pool_key){0};
+}
+
+/* ---- states; with lock held ---- */
+
+static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
+{
+	worker->state = state;
+	worker->since_ms = bsc__now_ms();
+	worker->interrupted = false;
+	pthread_cond_broadcast(&changed);
+}
+
+static void wake(void)
+{
+	if (wake_ends[1] >= 0 && write(wake_ends[1], "", 1) < 0) {
+		return; /* full: it is awake */
+	}
+}
+
+/* Sends a frame without a payload. */
+static void tell(struct bsc__worker *worker, enum bsc__frame_type type, uint64_t number)
+{
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, 64);
+	bsc__frame_end(&out, bsc__frame_begin(&out, type, number));
+	if (!out.failed) {
+		(void)bsc__channel_send(&worker->channel, out.ptr, out.len, -1, 0);
+	}
+	bsc__bytes_release(&out);
+}
+
+static void quit(struct bsc__worker *worker)
+{
+	set_state(worker, BSC__WORKER_QUITTING);
+	tell(worker, BSC__QUIT, 0);
+	wake();
+}
+
+static void die(struct bsc__worker *worker)
+{
+	set_state(worker, BSC__WORKER_DEAD);
+	bsc__worker_signal(worker, SIGKILL);
+	wake();
+}
+
+static bool knows(const struct bsc__worker *worker, uint64_t instance)
+{
+	for (size_t i = 0; i < worker->n_instances; i++) {
+		if (worker->instances[i] == instance) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- the thread ---- */
+
+#define WATCHED_MAX 1024
+
+/* What the thread waits for, and whose it is. */
+struct watched {
+	struct pollfd polls[2 * WATCHED_MAX + 1];
+	struct bsc__worker *of[2 * WATCHED_MAX + 1]; /* each with a reference */
+	size_t n;
+};
+
+static void watch(struct watched *watched, struct bsc__worker *worker, int fd, short events)
+{
+	if (fd >= 0 && watched->n < 2 * WATCHED_MAX) {
+		bsc__worker_ref(worker);
+		watched->polls[++watched->n] = (struct pollfd){fd, events, 0};
+		watched->of[watched->n] = worker;
+	}
+}
+
+/* DRAINING: reads until the answer. With lock held: nobody else has it. */
+static void drain(struct bsc__worker *worker)
+{
+	struct bsc__frame frame;
+	struct bsc_error err;
+	for (;;) {
+		enum bsc__channel_state state = bsc__channel_receive(&worker->channel, &frame, &err);
+		if (state == BSC__CHANNEL_EMPTY) {
+			return;
+		}
+		if (state != BSC__CHANNEL_FRAME) {
+			die(worker);
+			return;
+		}
+		switch (frame.type) {
+		case BSC__SEGMENT: {
+			uint64_t size = bsc__get_u64(&frame.payload);
+			int rc = bsc__segments_add(&worker->segments, frame.number, size, frame.fd, &err);
+			(void)close(frame.fd);
+			if (rc != BSC_OK) {
+				die(worker);
+				return;
+			}
+			break;
+		}
+		case BSC__DROP:
+			bsc__segments_drop(&worker->segments, frame.number);
+			break;
+		case BSC__BATCH:
+			bsc__worker_ref(worker);
+			bsc__pool_release_slot(worker, frame.number, UINT32_MAX);
+			break;
+		case BSC__END:
+		case BSC__FAILED:
+		case BSC__OPENED:
+		case BSC__PLANNED:
+		case BSC__PREPARED:
+			if (frame.number == worker->request) {
+				set_state(worker, BSC__WORKER_IDLE);
+				return;
+			}
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static int64_t count_idle(const struct bsc__worker *like)
+{
+	int64_t n = 0;
+	for (const struct bsc__worker *w = workers; w; w = w->next) {
+		n += w->state == BSC__WORKER_IDLE && bsc__pool_key_equal(&w->key, &like->key);
+	}
+	return n;
+}
+
+/* What is due of one worker. With lock held. Returns ms until it is to be looked at again. */
+static int64_t look_after(struct bsc__worker *worker, int64_t now)
+{
+	int64_t age = now - worker->since_ms;
+	switch (worker->state) {
+	case BSC__WORKER_IDLE:
+		if (age >= IDLE_MS || count_idle(worker) > n_warm) {
+			quit(worker);
+			return QUIT_MS;
+		}
+		return IDLE_MS - age;
+	case BSC__WORKER_DRAINING:
+		if (age >= KILL_MS) {
+			die(worker);
+			return 0;
+		}
+		if (age >= INTERRUPT_MS && !worker->interrupted) {
+			worker->interrupted = true;
+			bsc__worker_signal(worker, SIGINT);
+		}
+		return worker->interrupted ? KILL_MS - age : INTERRUPT_MS - age;
+	case BSC__WORKER_QUITTING:
+		if (age >= QUIT_MS) {
+			die(worker);
+			return 0;
+		}
+		return QUIT_MS - age;
+	case BSC__WORKER_DEAD:
+		return 5;
+	case BSC__WORKER_BUSY:
+		break;
+	}
+	return IDLE_MS;
+}
+
+/* Lets go of those that have ended. With lock held. */
+static void bury(void)
+{
+	for (struct bsc__worker **link = &workers; *link;) {
+		struct bsc__worker *w = *link;
+		bool over = w->state == BSC__WORKER_DEAD || w->state == BSC__WORKER_QUITTING;
+		if (!over || !bsc__worker_reap(w, 0)) {
+			link = &w->next;
+			continue;
+		}
+		(void)bsc__worker_print(w);
+		bsc__channel_close(&w->channel);
+		*link = w->next;
+		bsc__worker_unref(w);
+		pthread_cond_broadcast(&changed);
+	}
+}
+
+/* With lock held: everything that is due, and what to wait for. Returns for how long. */
+static int64_t look_around(struct watched *watched)
+{
+	int64_t next = IDLE_MS, now = bsc__now_ms();
+	bury();
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->state == BSC__WORKER_DRAINING) {
+			drain(w);
+		}
+		int64_t due = look_after(w, now);
+		next = due < next ? due : next;
+	}
+	watched->n = 0;
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		watch(watched, w, w->output, POLLIN);
+		if (w->state == BSC__WORKER_DRAINING) {
+			watch(watched, w, w->channel.fd, POLLIN);
+		} else if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_QUITTING) {
+			watch(watched, w, w->channel.fd, 0); /* its closing */
+		}
+	}
+	return next < 1 ? 1 : next;
+}
+
+static void *run(void *unused)
+{
+	(void)unused;
+	static struct watched watched;
+	char byte[64];
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		int64_t wait_ms = look_around(&watched);
+		pthread_mutex_unlock(&lock);
+		watched.polls[0] = (struct pollfd){wake_ends[0], POLLIN, 0};
+		(void)poll(watched.polls, watched.n + 1, (int)wait_ms);
+		while (read(wake_ends[0], byte, sizeof(byte)) > 0) {
+		}
+		for (size_t i = 1; i <= watched.n; i++) {
+			struct bsc__worker *w = watched.of[i];
+			short got = watched.polls[i].revents;
+			if (watched.polls[i].events == POLLIN && got) {
+				(void)bsc__worker_print(w);
+			} else if (got & (POLLHUP | POLLERR)) {
+				pthread_mutex_lock(&lock);
+				if (w->state == BSC__WORKER_IDLE) {
+					die(w);
+				}
+				pthread_mutex_unlock(&lock);
+			}
+			bsc__worker_unref(w);
+		}
+		/* What is killed is gone within a millisecond; not at once. */
+		nanosleep(&(struct timespec){0, 200000}, NULL);
+	}
+	return NULL;
+}
+
+/* ---- fork ---- */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* The workers are the parent's. Their sockets are closed here, or they would not see the
+ * parent's end. What is left of them is left alone: their locks may be held for ever. */
+static void after_fork_in_child(void)
+{
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		w->foreign = true;
+		for (int *fd = (int[]){w->channel.fd, w->output, w->crash, -2}; *fd != -2; fd++) {
+			if (*fd >= 0) {
+				(void)close(*fd);
+			}
+		}
+		w->channel.fd = w->output = w->crash = -1;
+		w->reaped = true;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (wake_ends[i] >= 0) {
+			(void)close(wake_ends[i]);
+		}
+		wake_ends[i] = -1;
+	}
+	workers = NULL;
+	n_starting = 0;
+	thread_runs = false;
+	changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	pthread_mutex_unlock(&lock);
+}
+
+/* With lock held. */
+static int ensure_thread(struct bsc_error *err)
+{
+	static bool watches_forks;
+	if (thread_runs) {
+		return BSC_OK;
+	}
+	if (!watches_forks) {
+		watches_forks = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+	}
+	int rc = wake_ends[0] >= 0 ? BSC_OK : bsc__os_pipe(wake_ends, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	(void)fcntl(wake_ends[1], F_SETFL, O_NONBLOCK);
+	sigset_t all, before;
+	pthread_t thread;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = pthread_create(&thread, NULL, run, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0) {
+		return bsc__fail(err, BSC_WORKER, "no thread can be started that looks after worker processes: %s",
+		                 strerror(code));
+	}
+	pthread_detach(thread);
+	thread_runs = true;
+	return BSC_OK;
+}
+
+/* ---- check-out ---- */
+
+static struct bsc__worker *find_idle(const struct bsc__pool_key *key, uint64_t instance)
+{
+	struct bsc__worker *found = NULL;
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->state == BSC__WORKER_IDLE && bsc__pool_key_equal(&w->key, key)) {
+			bool better = !found || (instance && knows(w, instance) && !knows(found, instance));
+			found = better ? w : found;
+		}
+	}
+	return found;
+}
+
+static int64_t count_live(const struct bsc__pool_key *key)
+{
+	int64_t n = n_starting;
+	for (const struct bsc__worker *w = workers; w; w = w->next) {
+		n += (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_BUSY || w->state == BSC__WORKER_DRAINING) &&
+		     bsc__pool_key_equal(&w->key, key);
+	}
+	return n;
+}
+
+/* Waits for a change, at most a slice. With lock held. */
+static void wait_for_change(void)
+{
+	enum { SLICE_MS = 20 };
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += SLICE_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_cond_timedwait(&changed, &lock, &until);
+}
+
+static int start_one(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
+                     struct bsc__worker **out, struct bsc_error *err)
+{
+	int rc = bsc__worker_start(key, label, wait, out, err);
+	pthread_mutex_lock(&lock);
+	n_starting--;
+	if (rc == BSC_OK) {
+		(*out)->state = BSC__WORKER_BUSY;
+		(*out)->next = workers;
+		workers = *out;
+		wake();
+	}
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+/* Has an idle worker hung up, or said what nobody asked? */
+static bool is_well(struct bsc__worker *worker)
+{
+	struct bsc__frame frame;
+	struct bsc_error ignored;
+	enum bsc__channel_state state;
+	while ((state = bsc__channel_receive(&worker->channel, &frame, &ignored)) == BSC__CHANNEL_FRAME &&
+	       frame.type == BSC__DROP) {
+		bsc__segments_drop(&worker->segments, frame.number);
+	}
+	if (state == BSC__CHANNEL_FRAME && frame.fd >= 0) {
+		(void)close(frame.fd);
+	}
+	return state == BSC__CHANNEL_EMPTY;
+}
+
+int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instance, int64_t n_workers, const char *label,
+                        const struct bsc__wait *wait, struct bsc__worker **out, struct bsc_error *err)
+{
+	int64_t begun = bsc__now_ms();
+	struct bsc__waiting waiting = {0};
+	int rc = BSC_OK;
+	*out = NULL;
+	pthread_mutex_lock(&lock);
+	rc = ensure_thread(err);
+	n_warm = n_workers > n_warm ? n_workers : n_warm;
+	while (rc == BSC_OK && !*out) {
+		struct bsc__worker *found = find_idle(key, prefer_instance);
+		if (found && is_well(found)) {
+			set_state(found, BSC__WORKER_BUSY);
+			*out = found;
+		} else if (found) {
+			die(found);
+		} else if (count_live(key) < n_workers || bsc__now_ms() - begun >= OVERFLOW_MS) {
+			n_starting++;
+			pthread_mutex_unlock(&lock);
+			rc = start_one(key, label, wait, out, err);
+			pthread_mutex_lock(&lock);
+		} else {
+			pthread_mutex_unlock(&lock);
+			bsc__waiting_begin(&waiting);
+			waiting.interrupted = bsc__wait_unwanted(wait);
+			pthread_mutex_lock(&lock);
+			if (waiting.interrupted) {
+				rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for a worker process", label);
+			} else {
+				wait_for_change();
+			}
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	bsc__waiting_end(&waiting);
+	if (*out) {
+		bsc__worker_label(*out, label);
+	}
+	return rc;
+}
+
+void bsc__pool_check_in(struct bsc__worker *worker)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
+		set_state(worker, BSC__WORKER_IDLE);
+		if (count_idle(worker) > n_warm || worker->output < 0) {
+			quit(worker);
+		} else {
+			wake();
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void bsc__pool_discard(struct bsc__worker *worker)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign) {
+		die(worker);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void bsc__pool_drain(struct bsc__worker *worker)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
+		set_state(worker, BSC__WORKER_DRAINING);
+		tell(worker, BSC__STOP, worker->request);
+		wake();
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- instances ---- */
+
+bool bsc__pool_has_instance(struct bsc__worker *worker, uint64_t instance)
+{
+	pthread_mutex_lock(&lock);
+	bool found = knows(worker, instance);
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance)
+{
+	pthread_mutex_lock(&lock);
+	bool there = knows(worker, instance);
+	uint64_t *more = there ? NULL : bsc__resize(worker->instances, worker->n_instances + 1, sizeof(*more));
+	if (more) {
+		worker->instances = more;
+		worker->instances[worker->n_instances++] = instance;
+	}
+	pthread_mutex_unlock(&lock);
+	return there || more;
+}
+
+void bsc__pool_close_instance(uint64_t instance)
+{
+	pthread_mutex_lock(&lock);
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		for (size_t i = 0; i < w->n_instances; i++) {
+			if (w->instances[i] == instance) {
+				w->instances[i] = w->instances[--w->n_instances];
+				tell(w, BSC__CLOSE, instance);
+				break;
+			}
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- the end ---- */
+
+int64_t bsc_process_worker_count(void)
+{
+	int64_t n = 0;
+	pthread_mutex_lock(&lock);
+	for (const struct bsc__worker *w = workers; w; w = w->next) {
+		n++;
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+void bsc_process_end_workers(int timeout_ms)
+{
+	int64_t until = bsc__now_ms() + timeout_ms;
+	bool killed = false;
+	pthread_mutex_lock(&lock);
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->state == BSC__WORKER_IDLE) {
+			quit(w);
+		} else if (w->state == BSC__WORKER_BUSY) {
+			/* Its caller sees its end. */
+			tell(w, BSC__STOP, w->request);
+			tell(w, BSC__QUIT, 0);
+		} else if (w->state == BSC__WORKER_DRAINING) {
+			quit(w);
+		}
+	}
+	while (workers && thread_runs) {
+		if (!killed && bsc__now_ms() >= until) {
+			killed = true;
+			for (struct bsc__worker *w = workers; w; w = w->next) {
+				die(w);
+			}
+		}
+		wake();
+		wait_for_change();
+	}
+	n_warm = 0;
+	pthread_mutex_unlock(&lock);
+}
