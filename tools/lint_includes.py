@@ -16,7 +16,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "include": (),
     "src/base": ("bascule.h", "base/"),
     "src/process": ("bascule.h", "base/", "process/", "nanoarrow/"),
-    "src/source": ("bascule.h", "base/", "process/process.h", "source/", "nanoarrow/"),
+    "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "source/", "scan/", "nanoarrow/"),
     "engines/duckdb": ("bascule.h", "api.h", "call.h", "nested.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
     "python/bascule/_native": (
@@ -25,6 +25,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "exported.h",
         "gate.h",
         "held.h",
+        "hosting.h",
         "inprocess.h",
         "raised.h",
         "watch.h",

@@ -12,6 +12,10 @@
  * function can end with `return bsc__fail(...)`. */
 int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ...) BSC_PRINTF(3, 4);
 
+/* As bsc__fail, for a text of any length that is whole: of a longer one it keeps head and tail,
+ * because the end of a traceback says most. */
+int bsc__fail_tail(struct bsc_error *err, enum bsc_status status, struct bsc_str text);
+
 /* malloc, calloc and realloc of the core: the one place where allocation can be
  * made to fail (tests/unit). Overflow of n * size gives NULL. */
 void *bsc__alloc(size_t size);

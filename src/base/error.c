@@ -38,6 +38,45 @@ static void mask_user_info(char *text, size_t cap)
 	}
 }
 
+/* Makes what was written fit to be read: no secrets, valid UTF-8. */
+static void clean(struct bsc_error *err)
+{
+	mask_user_info(err->message, sizeof(err->message));
+	/* "%.200s" counts bytes, and names come from outside. */
+	size_t len = strlen(err->message), at = 0;
+	while ((at += bsc__utf8_valid(err->message + at, len - at)) < len) {
+		err->message[at] = '?';
+	}
+}
+
+int bsc__fail_tail(struct bsc_error *err, enum bsc_status status, struct bsc_str text)
+{
+	static const char cut[] = "\n    [...]\n";
+	if (!err) {
+		return status;
+	}
+	size_t cap = sizeof(err->message), head = text.len, tail = 0, n_cut = 0;
+	if (text.len >= cap) {
+		n_cut = sizeof(cut) - 1;
+		head = utf8_floor(text.ptr, cap / 4);
+		tail = cap - 1 - head - n_cut;
+		while (tail > 0 && ((unsigned char)text.ptr[text.len - tail] & 0xC0) == 0x80) {
+			tail--;
+		}
+	}
+	memcpy(err->message, text.ptr, head);
+	memcpy(err->message + head, cut, n_cut);
+	memcpy(err->message + head + n_cut, text.ptr + text.len - tail, tail);
+	size_t end = head + n_cut + tail;
+	for (size_t i = 0; i < end; i++) {
+		err->message[i] = err->message[i] ? err->message[i] : '?';
+	}
+	err->message[end] = '\0';
+	err->status = status;
+	clean(err);
+	return status;
+}
+
 int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ...)
 {
 	if (!err) {
@@ -55,12 +94,7 @@ int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ..
 		size_t end = utf8_floor(err->message, sizeof(err->message) - sizeof(cut));
 		memcpy(err->message + end, cut, sizeof(cut));
 	}
-	mask_user_info(err->message, sizeof(err->message));
-	/* "%.200s" counts bytes, and names come from outside. */
-	size_t len = strlen(err->message), at = 0;
-	while ((at += bsc__utf8_valid(err->message + at, len - at)) < len) {
-		err->message[at] = '?';
-	}
+	clean(err);
 	return status;
 }
 

@@ -463,6 +463,7 @@ static int start_one(const struct bsc__pool_key *key, const char *label, const s
 	pthread_mutex_lock(&lock);
 	n_starting--;
 	if (rc == BSC_OK) {
+		bsc__worker_ref(*out);
 		(*out)->state = BSC__WORKER_BUSY;
 		(*out)->next = workers;
 		workers = *out;
@@ -503,6 +504,7 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 		struct bsc__worker *found = find_idle(key, prefer_instance);
 		if (found && is_well(found)) {
 			set_state(found, BSC__WORKER_BUSY);
+			bsc__worker_ref(found);
 			*out = found;
 		} else if (found) {
 			die(found);
@@ -543,6 +545,7 @@ void bsc__pool_check_in(struct bsc__worker *worker)
 		}
 	}
 	pthread_mutex_unlock(&lock);
+	bsc__worker_unref(worker);
 }
 
 void bsc__pool_discard(struct bsc__worker *worker)
@@ -552,6 +555,7 @@ void bsc__pool_discard(struct bsc__worker *worker)
 		die(worker);
 	}
 	pthread_mutex_unlock(&lock);
+	bsc__worker_unref(worker);
 }
 
 void bsc__pool_drain(struct bsc__worker *worker)
@@ -563,6 +567,7 @@ void bsc__pool_drain(struct bsc__worker *worker)
 		wake();
 	}
 	pthread_mutex_unlock(&lock);
+	bsc__worker_unref(worker);
 }
 
 /* ---- instances ---- */
@@ -616,27 +621,35 @@ int64_t bsc_process_worker_count(void)
 	return n;
 }
 
+/* With lock held: all processes have ended. */
+static bool all_ended(void)
+{
+	bool all = true;
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		all = bsc__worker_reap(w, 0) && all;
+	}
+	return all;
+}
+
 void bsc_process_end_workers(int timeout_ms)
 {
 	int64_t until = bsc__now_ms() + timeout_ms;
 	bool killed = false;
 	pthread_mutex_lock(&lock);
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state == BSC__WORKER_IDLE) {
+		if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_DRAINING) {
 			quit(w);
 		} else if (w->state == BSC__WORKER_BUSY) {
-			/* Its caller sees its end. */
+			/* Whoever has it sees its end. */
 			tell(w, BSC__STOP, w->request);
 			tell(w, BSC__QUIT, 0);
-		} else if (w->state == BSC__WORKER_DRAINING) {
-			quit(w);
 		}
 	}
-	while (workers && thread_runs) {
+	while (!all_ended()) {
 		if (!killed && bsc__now_ms() >= until) {
 			killed = true;
 			for (struct bsc__worker *w = workers; w; w = w->next) {
-				die(w);
+				bsc__worker_signal(w, SIGKILL);
 			}
 		}
 		wake();

@@ -1,7 +1,8 @@
 /* pool: the host's worker processes. Started when needed, kept warm, shared by all
  * scans of the process, ended when idle, killed when they don't answer.
  *
- * A worker belongs to one caller from check-out to check-in (or discard, or drain).
+ * A worker belongs to one caller from check-out to check-in (or discard, or drain), which also
+ * drop the reference that the check-out gave.
  * One thread of the pool's prints what workers print, ends what is idle, waits for
  * what was stopped, and reaps. A batch in the engine's hands keeps the struct of
  * its worker, for the message that its slot is free.

@@ -15,6 +15,7 @@
 static struct {
 	PyObject *resolve;       /* bascule._instance.resolve */
 	PyObject *release;       /* bascule._instance.release */
+	PyObject *ship;          /* bascule._instance.ship */
 	PyObject *shutdown;      /* bascule._instance.shutdown */
 	PyObject *warn;          /* bascule._instance.warn */
 	PyObject *instance_type; /* bascule._instance.Instance */
@@ -216,21 +217,28 @@ static PyObject *unicode(struct bsc_str s)
 	return PyUnicode_DecodeUTF8(s.ptr ? s.ptr : "", (Py_ssize_t)s.len, "replace");
 }
 
+static void describe_finding(const struct bsc_locator *locator, char *text, size_t cap)
+{
+	snprintf(text, cap, "finding %.*s%s%.*s", (int)(locator->module.len > 200 ? 200 : locator->module.len),
+	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
+	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
+}
+
 static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
                    const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
 	(void)state;
 	struct run run;
 	char attempt[512];
-	snprintf(attempt, sizeof(attempt), "finding %.*s%s%.*s",
-	         (int)(locator->module.len > 200 ? 200 : locator->module.len),
-	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
-	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
+	describe_finding(locator, attempt, sizeof(attempt));
 	if (!run_enter(&run, watch_is_main_thread(), poll)) {
 		return fail_shutdown(err, attempt);
 	}
 	PyObject *module = unicode(locator->module), *name = unicode(locator->name);
-	PyObject *cls = module && name ? PyObject_CallFunction(py.resolve, "iOO", (int)locator->kind, module, name) : NULL;
+	bool may_leave = settings->choice == BSC_EXECUTOR_DEFAULT;
+	PyObject *cls = module && name
+	                    ? PyObject_CallFunction(py.resolve, "iOOi", (int)locator->kind, module, name, (int)may_leave)
+	                    : NULL;
 	int rc = cls ? BSC_OK : fail_python(err, &run, NULL, attempt);
 	Py_XDECREF(module);
 	Py_XDECREF(name);
@@ -253,6 +261,60 @@ static void class_release(void *state, void *cls)
 		Py_XDECREF(done);
 		leave_closed(&closing);
 	}
+}
+
+static bool wants_process(void *state, void *cls)
+{
+	(void)state;
+	struct closing closing;
+	bool wants = false;
+	if (enter_to_close(&closing)) {
+		PyObject *said = PyObject_GetAttrString((PyObject *)cls, "wants_process");
+		wants = said == Py_True;
+		PyErr_Clear();
+		Py_XDECREF(said);
+		leave_closed(&closing);
+	}
+	return wants;
+}
+
+void inprocess_take_interrupt(void)
+{
+	watch_answer();
+	(void)take_interrupt();
+}
+
+int inprocess_ship(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,
+                   uint64_t *identity_out, struct bsc_error *err)
+{
+	struct run run;
+	char attempt[512];
+	describe_finding(locator, attempt, sizeof(attempt));
+	*pickle_out = NULL;
+	if (!run_enter(&run, watch_is_main_thread(), poll)) {
+		return fail_shutdown(err, attempt);
+	}
+	PyObject *module = unicode(locator->module), *name = unicode(locator->name), *pickle;
+	PyObject *pair = module && name ? PyObject_CallFunction(py.ship, "iOO", (int)locator->kind, module, name) : NULL;
+	unsigned long long identity = 0;
+	if (pair && PyArg_ParseTuple(pair, "OK", &pickle, &identity) && pickle != Py_None) {
+		char *bytes = NULL;
+		Py_ssize_t len = 0;
+		if (PyBytes_AsStringAndSize(pickle, &bytes, &len) == 0 && !(*pickle_out = malloc((size_t)len + 1))) {
+			PyErr_NoMemory();
+		}
+		if (*pickle_out) {
+			memcpy(*pickle_out, bytes, (size_t)len);
+			*len_out = (size_t)len;
+		}
+	}
+	*identity_out = identity;
+	int rc = PyErr_Occurred() ? fail_python(err, &run, NULL, attempt) : BSC_OK;
+	Py_XDECREF(pair);
+	Py_XDECREF(module);
+	Py_XDECREF(name);
+	gate_leave(&run.stay);
+	return rc;
 }
 
 static PyObject *option_pairs(const struct bsc_options *options)
@@ -711,6 +773,7 @@ const struct bsc_executor *inprocess_executor(void)
 	    .name = "inprocess",
 	    .resolve = resolve,
 	    .class_release = class_release,
+	    .wants_process = wants_process,
 	    .open = instance_open,
 	    .close = instance_close,
 	    .plan = plan_new,
@@ -730,7 +793,7 @@ const struct bsc_executor *inprocess_executor(void)
 	}
 	/* `close` last: it says that all are there. */
 	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
-	    import("bascule._instance", "release", &py.release) < 0 ||
+	    import("bascule._instance", "release", &py.release) < 0 || import("bascule._instance", "ship", &py.ship) < 0 ||
 	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
 	    import("bascule._instance", "warn", &py.warn) < 0 ||
 	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||

@@ -16,6 +16,7 @@
 #include "bascule.h"
 #include "duckdb_adapter.h"
 #include "gate.h"
+#include "hosting.h"
 #include "inprocess.h"
 
 struct module_state {
@@ -32,6 +33,10 @@ static struct module_state *state_of(PyTypeObject *type)
 
 static PyObject *raise(const struct module_state *state, const struct bsc_error *err)
 {
+	/* A Ctrl-C that cancelled it may still wait to be raised: once is enough. */
+	if (err->status == BSC_CANCELLED && PyErr_CheckSignals() < 0) {
+		return NULL;
+	}
 	PyObject *type = err->status == BSC_NOMEM       ? PyExc_MemoryError
 	                 : err->status == BSC_CANCELLED ? PyExc_KeyboardInterrupt
 	                 : err->status == BSC_INVALID   ? state->option_error
@@ -44,6 +49,13 @@ static PyObject *raise(const struct module_state *state, const struct bsc_error 
 		Py_DECREF(text);
 	}
 	return NULL;
+}
+
+/* The executor of this process's own interpreter, which also hosts worker processes. NULL: an exception is set. */
+static const struct bsc_executor *hosts_executor(void)
+{
+	const struct bsc_executor *executor = inprocess_executor();
+	return executor && hosting_init() == 0 ? executor : NULL;
 }
 
 /* ---- schemas ---- */
@@ -380,7 +392,7 @@ static PyObject *source_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#|O:Source", names, &text, &len, &mapping)) {
 		return NULL;
 	}
-	const struct bsc_executor *executor = inprocess_executor();
+	const struct bsc_executor *executor = hosts_executor();
 	struct bsc_options *options = executor ? options_from(state, mapping) : NULL;
 	if (!options) {
 		return NULL;
@@ -517,7 +529,7 @@ static PyObject *py_register_duckdb(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "s:register_duckdb", &path)) {
 		return NULL;
 	}
-	const struct bsc_executor *executor = inprocess_executor();
+	const struct bsc_executor *executor = hosts_executor();
 	struct bsc_error err;
 	if (!executor) {
 		return NULL;
@@ -530,6 +542,8 @@ static PyObject *py_register_duckdb(PyObject *module, PyObject *args)
 
 /* How long the end of the interpreter waits for threads that read a source. */
 #define EXIT_TIMEOUT_MS 10000
+/* And until worker processes have closed their instances. */
+#define WORKERS_END_TIMEOUT_MS 3000
 
 static PyObject *py_close_gate(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -538,6 +552,9 @@ static PyObject *py_close_gate(PyObject *Py_UNUSED(module), PyObject *args)
 		return NULL;
 	}
 	int left = gate_close(timeout_ms);
+	Py_BEGIN_ALLOW_THREADS
+	bsc_process_end_workers(WORKERS_END_TIMEOUT_MS);
+	Py_END_ALLOW_THREADS
 	if (left) {
 		PySys_WriteStderr("bascule: %d thread(s) still read a source at exit, and did not stop within %d ms\n", left,
 		                  timeout_ms);
@@ -545,6 +562,23 @@ static PyObject *py_close_gate(PyObject *Py_UNUSED(module), PyObject *args)
 		inprocess_shutdown();
 	}
 	return PyLong_FromLong(left);
+}
+
+static PyObject *py_end_workers(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	int timeout_ms = WORKERS_END_TIMEOUT_MS;
+	if (!PyArg_ParseTuple(args, "|i:end_workers", &timeout_ms)) {
+		return NULL;
+	}
+	Py_BEGIN_ALLOW_THREADS
+	bsc_process_end_workers(timeout_ms);
+	Py_END_ALLOW_THREADS
+	Py_RETURN_NONE;
+}
+
+static PyObject *py_worker_count(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+	return PyLong_FromLongLong(bsc_process_worker_count());
 }
 
 static PyObject *py_parse_locator(PyObject *module, PyObject *arg)
@@ -563,10 +597,10 @@ static PyObject *py_parse_locator(PyObject *module, PyObject *arg)
 	                     (Py_ssize_t)locator.module.len, locator.name.ptr, (Py_ssize_t)locator.name.len);
 }
 
-static PyMethodDef module_methods[] = {{"parse_locator", py_parse_locator, METH_O, NULL},
-                                       {"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
-                                       {"close_gate", py_close_gate, METH_VARARGS, NULL},
-                                       {0}};
+static PyMethodDef module_methods[] = {
+    {"parse_locator", py_parse_locator, METH_O, NULL},    {"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
+    {"close_gate", py_close_gate, METH_VARARGS, NULL},    {"end_workers", py_end_workers, METH_VARARGS, NULL},
+    {"worker_count", py_worker_count, METH_NOARGS, NULL}, {0}};
 
 static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
 {

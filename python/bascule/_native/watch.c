@@ -26,6 +26,8 @@ static _Atomic unsigned n_unanswered;
 
 static _Atomic unsigned long main_thread;
 
+static _Atomic int n_held; /* waits that are no stays: the thread is to be awake for them too */
+
 bool watch_is_main_thread(void)
 {
 	return PyThread_get_thread_ident() == atomic_load(&main_thread);
@@ -147,7 +149,7 @@ static void *run(void *unused)
 	for (;;) {
 		nanosleep(&(struct timespec){0, TICK_MS * 1000000L}, NULL);
 		look_at_interrupts();
-		n_idle = gate_ask() ? 0 : n_idle + 1;
+		n_idle = gate_ask() || atomic_load(&n_held) ? 0 : n_idle + 1;
 		if (n_idle < IDLE_TICKS) {
 			continue;
 		}
@@ -155,7 +157,7 @@ static void *run(void *unused)
 		pthread_mutex_lock(&lock);
 		atomic_store(&awake, false);
 		pthread_mutex_unlock(&lock);
-		bool busy = gate_ask() > 0;
+		bool busy = gate_ask() > 0 || atomic_load(&n_held) > 0;
 		pthread_mutex_lock(&lock);
 		if (busy) {
 			atomic_store(&awake, true);
@@ -242,4 +244,15 @@ void watch_begin(void)
 	}
 	pthread_cond_signal(&wake);
 	pthread_mutex_unlock(&lock);
+}
+
+void watch_hold(void)
+{
+	atomic_fetch_add(&n_held, 1);
+	watch_begin();
+}
+
+void watch_release(void)
+{
+	atomic_fetch_sub(&n_held, 1);
 }

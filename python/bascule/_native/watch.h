@@ -22,6 +22,10 @@ bool watch_is_main_thread(void);
 /* Wakes the thread, or starts it. Inside a polled stay. */
 void watch_begin(void);
 
+/* As watch_begin, for a wait outside of Python: until watch_release. With the GIL. */
+void watch_hold(void);
+void watch_release(void);
+
 /* This thread runs Python now, or did until now: if it is the main one, it
  * handles what was pressed. */
 void watch_answer(void);

@@ -1,0 +1,278 @@
+/* Classes by name, interpreter and settings. */
+#include "process/classes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bsc__class *classes; /* guarded by lock, as are refs and next */
+
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+static void class_free(struct bsc__class *cls)
+{
+	bsc__free((char *)(uintptr_t)cls->module.ptr);
+	bsc__free((char *)(uintptr_t)cls->name.ptr);
+	bsc__free((char *)(uintptr_t)cls->pickle.ptr);
+	bsc__pool_key_release(&cls->key);
+	bsc__free(cls);
+}
+
+/* ---- which interpreter, from where ---- */
+
+static char *copy(const char *text)
+{
+	return bsc__strndup(bsc__str(text));
+}
+
+/* The interpreter of a virtual environment, or NULL. */
+static char *of_environment(const char *folder)
+{
+	static const char inside[] = "/bin/python";
+	size_t cap = strlen(folder) + sizeof(inside);
+	char *python = bsc__alloc(cap);
+	if (python) {
+		snprintf(python, cap, "%s%s", folder, inside);
+	}
+	return python;
+}
+
+/* asked, else $BASCULE_PYTHON, the host's own, $VIRTUAL_ENV's, python3. */
+static int find_python(const char *asked, char **hosts, char **out, struct bsc_error *err)
+{
+	const char *variable = getenv("BASCULE_PYTHON"), *environment = getenv("VIRTUAL_ENV");
+	if (asked) {
+		*out = copy(asked);
+	} else if (variable && *variable) {
+		*out = copy(variable);
+	} else if (*hosts) {
+		*out = *hosts;
+		*hosts = NULL;
+	} else if (environment && *environment) {
+		*out = of_environment(environment);
+	} else {
+		*out = copy("python3");
+	}
+	return *out ? BSC_OK : bsc__fail_nomem(err, "looking for an interpreter");
+}
+
+/* The paths that a worker imports from are the host's where it has some, and runs the same interpreter or
+ * a link to it: another one has its own. */
+static int find_key(const struct bsc_run_settings *run, struct bsc__pool_key *key, struct bsc_error *err)
+{
+	const struct bsc_process_host *host = bsc__process_host();
+	char *python = NULL, *path = NULL;
+	*key = (struct bsc__pool_key){.memory_bytes = run->worker_memory_bytes};
+	if (host->interpreter) {
+		host->interpreter(&python, &path);
+	}
+	char *hosts = python ? copy(python) : NULL;
+	int rc = find_python(run->python, &hosts, &key->python, err);
+	if (rc == BSC_OK) {
+		bool own = python && path && strcmp(python, key->python) == 0;
+		key->path = copy(own ? path : "");
+		key->directory = getcwd(NULL, 0);
+		if (!key->path || (!key->directory && !(key->directory = copy("")))) {
+			rc = bsc__fail_nomem(err, "looking for an interpreter");
+		}
+	}
+	bsc__free(hosts);
+	free(python);
+	free(path);
+	if (rc != BSC_OK) {
+		bsc__pool_key_release(key);
+	}
+	return rc;
+}
+
+/* ---- files ---- */
+
+/* The file of a locator, NUL-terminated. */
+static bool file_path(struct bsc_str module, char *path, size_t cap)
+{
+	int n = snprintf(path, cap, "%.*s", BSC__ARG(module));
+	return n > 0 && (size_t)n < cap;
+}
+
+/* Tells an edited file from what it was. 0: there is none. */
+static uint64_t file_identity(const char *path)
+{
+	struct stat s;
+	if (stat(path, &s) != 0) {
+		return 0;
+	}
+	uint64_t mixed = (uint64_t)s.st_mtim.tv_sec * 1000000000u + (uint64_t)s.st_mtim.tv_nsec;
+	mixed = mixed * 31 + (uint64_t)s.st_size;
+	mixed = mixed * 31 + (uint64_t)s.st_ino;
+	return mixed ? mixed : 1;
+}
+
+/* Does it begin a block of inline script metadata? What exactly is for Python to say. */
+static bool may_have_metadata(const char *path)
+{
+	enum { HEAD = 64 << 10 };
+	bool found = false;
+	FILE *file = fopen(path, "re");
+	char *head = file ? bsc__alloc(HEAD + 1) : NULL;
+	if (head) {
+		size_t n = fread(head, 1, HEAD, file);
+		head[n] = '\0';
+		found = strstr(head, "# /// script") != NULL;
+	}
+	bsc__free(head);
+	if (file) {
+		(void)fclose(file);
+	}
+	return found;
+}
+
+/* ---- the table ---- */
+
+static bool same(const struct bsc__class *a, const struct bsc__class *b)
+{
+	return a->kind == b->kind && a->identity == b->identity && bsc__str_equal(a->module, b->module) &&
+	       bsc__str_equal(a->name, b->name) && bsc__pool_key_equal(&a->key, &b->key) &&
+	       a->run.n_workers == b->run.n_workers && a->run.timeout_ms == b->run.timeout_ms &&
+	       a->run.readahead_bytes == b->run.readahead_bytes;
+}
+
+/* The one that is there already, or the new one, which is then in the table. made: moved. */
+static struct bsc__class *intern(struct bsc__class *made)
+{
+	struct bsc__class *found = NULL;
+	pthread_mutex_lock(&lock);
+	for (struct bsc__class *c = classes; c && !found; c = c->next) {
+		found = same(c, made) ? c : NULL;
+	}
+	if (!found) {
+		made->next = classes;
+		classes = made;
+		found = made;
+		made = NULL;
+	}
+	found->refs++;
+	pthread_mutex_unlock(&lock);
+	if (made) {
+		class_free(made);
+	}
+	return found;
+}
+
+struct bsc__class *bsc__class_ref(struct bsc__class *cls)
+{
+	pthread_mutex_lock(&lock);
+	cls->refs++;
+	pthread_mutex_unlock(&lock);
+	return cls;
+}
+
+void bsc__class_release(struct bsc__class *cls)
+{
+	pthread_mutex_lock(&lock);
+	bool last = --cls->refs == 0;
+	for (struct bsc__class **link = &classes; last && *link; link = &(*link)->next) {
+		if (*link == cls) {
+			*link = cls->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	if (last) {
+		class_free(cls);
+	}
+}
+
+static int copy_str(struct bsc_str from, struct bsc_str *to, struct bsc_error *err)
+{
+	char *text = bsc__alloc(from.len + 1);
+	if (!text) {
+		return bsc__fail_nomem(err, "looking for a class");
+	}
+	if (from.len) {
+		memcpy(text, from.ptr, from.len);
+	}
+	text[from.len] = '\0';
+	*to = (struct bsc_str){text, from.len};
+	return BSC_OK;
+}
+
+/* How the class reaches workers, and what tells it from another of its name. */
+static int find_identity(struct bsc__class *cls, const struct bsc_locator *locator, const struct bsc_run_settings *run,
+                         const struct bsc_poll *poll, bsc__prepare_fn prepare, void *ctx, struct bsc_error *err)
+{
+	const struct bsc_process_host *host = bsc__process_host();
+	char path[4096];
+	int rc = BSC_OK;
+	if (locator->kind == BSC_LOCATOR_FILE && file_path(locator->module, path, sizeof(path))) {
+		cls->identity = file_identity(path);
+		if (may_have_metadata(path)) {
+			char *python = NULL;
+			rc = prepare(ctx, &cls->key, locator->module, run, poll, &python, err);
+			if (python) {
+				bsc__free(cls->key.python);
+				bsc__free(cls->key.path);
+				cls->key.python = python;
+				cls->key.path = copy(""); /* its own */
+				rc = cls->key.path ? BSC_OK : bsc__fail_nomem(err, "looking for a class");
+			}
+		}
+	} else if (host->ship && locator->kind == BSC_LOCATOR_MODULE) {
+		char *pickle = NULL;
+		size_t len = 0;
+		rc = host->ship(locator, poll, &pickle, &len, &cls->identity, err);
+		if (rc == BSC_OK && pickle) {
+			rc = copy_str((struct bsc_str){pickle, len}, &cls->pickle, err);
+		}
+		free(pickle);
+	}
+	return rc;
+}
+
+int bsc__class_find(const struct bsc_locator *locator, const struct bsc_run_settings *run, const struct bsc_poll *poll,
+                    bsc__prepare_fn prepare, void *ctx, struct bsc__class **out, struct bsc_error *err)
+{
+	*out = NULL;
+	pthread_once(&forks_once, watch_forks);
+	struct bsc__class *made = bsc__calloc(1, sizeof(*made));
+	if (!made) {
+		return bsc__fail_nomem(err, "looking for a class");
+	}
+	made->kind = locator->kind;
+	made->run = *run;
+	made->run.python = NULL;
+	int rc = find_key(run, &made->key, err);
+	if (rc == BSC_OK) {
+		rc = copy_str(locator->module, &made->module, err);
+	}
+	if (rc == BSC_OK) {
+		rc = copy_str(locator->name, &made->name, err);
+	}
+	if (rc == BSC_OK) {
+		rc = find_identity(made, locator, run, poll, prepare, ctx, err);
+	}
+	if (rc != BSC_OK) {
+		class_free(made);
+		return rc;
+	}
+	*out = intern(made);
+	return BSC_OK;
+}

@@ -1,0 +1,689 @@
+/* The executor that runs classes in worker processes: bsc_executor over the pool. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "process/classes.h"
+#include "process/layout.h"
+#include "process/pool.h"
+
+struct instance {
+	struct bsc__class *cls;
+	uint64_t number;
+	char *label;
+	bool on_main;             /* opened by the thread that Ctrl-C is for */
+	struct bsc__bytes open;   /* the payload of OPEN, but for the two bytes at `infer` */
+	struct bsc__bytes schema; /* what infer_schema gave, as on the wire */
+};
+
+struct plan {
+	struct instance *instance; /* outlives the plan */
+	uint64_t number;
+	struct bsc__bytes columns; /* as in PLAN and READ */
+	struct bsc__bytes specs;
+	size_t *ends; /* of each spec in `specs` */
+	int64_t n, cap;
+
+	pthread_mutex_t lock;       /* guards what follows; a leaf but for the pool's */
+	pthread_cond_t freed;       /* a reader ended */
+	struct bsc__worker *worker; /* that planned, with a reference: its specs may hold sessions; NULL: gone */
+	bool pinned;                /* no other plan's readers get it */
+	bool in_use;                /* one of ours has it */
+	int64_t n_reading;
+	int64_t n_waiting;   /* in read_next */
+	int64_t taken_at_ms; /* when a batch was last asked for */
+};
+
+struct reader {
+	struct plan *plan; /* outlives the reader */
+	int64_t partition;
+	unsigned since;
+	struct bsc__worker *worker; /* NULL: not begun, or over */
+	bool counted;               /* in plan->n_reading */
+	bool of_plan;               /* it is the plan's own */
+	uint64_t number;            /* of the READ */
+	struct bsc__unlayout unlayout;
+	uint64_t budget; /* bytes that the worker may be ahead, at most */
+	uint64_t ahead;  /* now: slow start, so that a LIMIT wastes little */
+	uint64_t taken;
+	uint64_t window; /* the last one sent */
+};
+
+static _Atomic uint64_t n_numbers; /* of instances, plans, requests */
+
+static uint64_t new_number(void)
+{
+	return atomic_fetch_add(&n_numbers, 1) + 1;
+}
+
+/* ---- asking ---- */
+
+/* One question to one worker. */
+struct question {
+	struct bsc__worker *worker;
+	struct bsc__wait wait;
+	char doing[BSC__LABEL_CAP + 128];
+	struct bsc__bytes out;
+	size_t begin;
+};
+
+static void ask(struct question *q, struct bsc__worker *worker, enum bsc__frame_type type)
+{
+	bsc__bytes_init(&q->out, 3 * (size_t)BSC__PAYLOAD_MAX);
+	q->worker = worker;
+	q->worker->request = new_number();
+	q->begin = bsc__frame_begin(&q->out, type, q->worker->request);
+}
+
+/* Sends what was asked, the payload is complete. A worker that is gone is met in the answer. */
+static int send_question(struct question *q, struct bsc_error *err)
+{
+	bsc__frame_end(&q->out, q->begin);
+	int rc = BSC_OK;
+	if (q->out.failed) {
+		rc = bsc__fail(
+		    err, BSC_INVALID,
+		    "%s: options, columns and a partition's spec of more than %u MiB in all can't be sent to a worker process",
+		    q->doing, BSC__PAYLOAD_MAX >> 20);
+	} else {
+		(void)bsc__pool_send(q->worker, &q->out);
+	}
+	bsc__bytes_release(&q->out);
+	return rc;
+}
+
+/* FAILED, as an error: the worker's words are complete. */
+static int take_failure(struct bsc__frame *frame, const char *doing, struct bsc_error *err)
+{
+	uint32_t status = bsc__get_u32(&frame->payload);
+	struct bsc_str text = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
+	if (frame->payload.failed || status == BSC_OK || status > BSC_WORKER) {
+		return bsc__fail(err, BSC_WORKER, "%s: the worker process failed without saying how", doing);
+	}
+	return bsc__fail_tail(err, status, text);
+}
+
+/* The answer to a question: of `type`, or an error. more: what comes before it, may be NULL. */
+static int await(struct question *q, enum bsc__frame_type type, bool (*more)(void *ctx, struct bsc__frame *frame),
+                 void *ctx, struct bsc__frame *frame, struct bsc_error *err)
+{
+	for (;;) {
+		int rc = bsc__pool_next_frame(q->worker, &q->wait, q->doing, frame, err);
+		if (rc != BSC_OK) {
+			return rc;
+		}
+		bool ours = frame->number == q->worker->request;
+		if (ours && frame->type == BSC__FAILED) {
+			return take_failure(frame, q->doing, err);
+		}
+		if (ours && frame->type == type) {
+			return BSC_OK;
+		}
+		if (!more || !more(ctx, frame)) {
+			return bsc__fail(err, BSC_WORKER,
+			                 "%s: the worker process %d broke the protocol and was killed: a frame of type %d was not "
+			                 "asked for",
+			                 q->doing, (int)q->worker->pid, (int)frame->type);
+		}
+	}
+}
+
+/* What becomes of a worker whose question ended with rc. A class that failed may have left anything behind. */
+static void settle(struct bsc__worker *worker, int rc)
+{
+	switch (rc) {
+	case BSC_OK:
+	case BSC_INVALID:
+	case BSC_NOT_FOUND:
+	case BSC_MISMATCH:
+		bsc__pool_check_in(worker);
+		break;
+	case BSC_CANCELLED:
+		bsc__pool_drain(worker);
+		break;
+	default:
+		bsc__pool_discard(worker);
+		break;
+	}
+}
+
+/* ---- class ---- */
+
+/* Which interpreter runs a file that names its own dependencies? */
+static int prepare(void *ctx, const struct bsc__pool_key *key, struct bsc_str file, const struct bsc_run_settings *run,
+                   const struct bsc_poll *poll, char **python_out, struct bsc_error *err)
+{
+	(void)ctx;
+	const struct bsc_process_host *host = bsc__process_host();
+	struct question q;
+	struct bsc__frame frame;
+	struct bsc__worker *worker;
+	*python_out = NULL;
+	snprintf(q.doing, sizeof(q.doing), "preparing the environment of %.*s", BSC__ARG(file));
+	q.wait = bsc__wait_begin(poll, run->timeout_ms, host->is_main_thread && host->is_main_thread());
+	int rc = bsc__pool_check_out(key, 0, run->n_workers, q.doing, &q.wait, &worker, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	ask(&q, worker, BSC__PREPARE);
+	bsc__put_str(&q.out, file);
+	rc = send_question(&q, err);
+	if (rc == BSC_OK) {
+		rc = await(&q, BSC__PREPARED, NULL, NULL, &frame, err);
+	}
+	if (rc == BSC_OK) {
+		struct bsc_str python = bsc__get_str(&frame.payload, 4096);
+		if (python.len && !(*python_out = bsc__strndup(python))) {
+			rc = bsc__fail_nomem(err, q.doing);
+		}
+	}
+	settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
+	return rc;
+}
+
+static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *run,
+                   const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
+{
+	(void)state;
+	struct bsc_run_settings settings = *run;
+	settings.n_workers = settings.n_workers ? settings.n_workers : BSC_WORKERS_DEFAULT;
+	struct bsc__class *cls = NULL;
+	int rc = bsc__class_find(locator, &settings, poll, prepare, NULL, &cls, err);
+	*class_out = cls;
+	return rc;
+}
+
+static void class_release(void *state, void *cls)
+{
+	(void)state;
+	bsc__class_release(cls);
+}
+
+/* ---- instance ---- */
+
+static void instance_free(struct instance *instance)
+{
+	bsc__class_release(instance->cls);
+	bsc__bytes_release(&instance->open);
+	bsc__bytes_release(&instance->schema);
+	bsc__free(instance->label);
+	bsc__free(instance);
+}
+
+/* The payload of OPEN. `infer` is its ninth byte. */
+static void put_open(struct instance *instance, const struct bsc_opening *opening)
+{
+	struct bsc__bytes *out = &instance->open;
+	const struct bsc__class *cls = instance->cls;
+	bsc__bytes_init(out, BSC__PAYLOAD_MAX);
+	bsc__put_u64(out, instance->number);
+	bsc__put_u8(out, 0);
+	bsc__put_u8(out, opening->schema_mode == BSC_SCHEMA_EVOLVE);
+	bsc__put_str(out, bsc__str(opening->label));
+	bsc__put_u8(out, cls->pickle.len ? BSC__CLASS_PICKLED : (uint8_t)cls->kind);
+	bsc__put_str(out, cls->pickle.len ? cls->pickle : cls->module);
+	bsc__put_str(out, cls->name);
+	size_t n = bsc_options_count(opening->options);
+	bsc__put_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		bsc__put_str(out, bsc_options_name(opening->options, i));
+		bsc__put_str(out, bsc_options_value(opening->options, i));
+	}
+}
+
+/* Opens the instance in a worker that hasn't it. schema: out, where it is asked for; else NULL. */
+static int open_in(struct question *q, struct bsc__worker *worker, struct instance *instance,
+                   struct ArrowSchema *schema, struct bsc_error *err)
+{
+	struct bsc__frame frame;
+	ask(q, worker, BSC__OPEN);
+	size_t at = q->out.len;
+	bsc__put(&q->out, instance->open.ptr, instance->open.len);
+	if (!q->out.failed) {
+		q->out.ptr[at + sizeof(uint64_t)] = schema != NULL;
+	}
+	int rc = send_question(q, err);
+	if (rc == BSC_OK && !bsc__pool_add_instance(worker, instance->number)) {
+		rc = bsc__fail_nomem(err, q->doing);
+	}
+	if (rc == BSC_OK) {
+		rc = await(q, BSC__OPENED, NULL, NULL, &frame, err);
+	}
+	if (rc == BSC_OK && schema) {
+		bool has = bsc__get_u8(&frame.payload);
+		rc = has ? bsc__get_schema(&frame.payload, schema, err)
+		         : bsc__fail(err, BSC_WORKER, "%s: the worker process answered without a schema", q->doing);
+	}
+	return rc;
+}
+
+static int instance_open(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
+                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
+{
+	(void)state;
+	const struct bsc_process_host *host = bsc__process_host();
+	struct instance *instance = bsc__calloc(1, sizeof(*instance));
+	struct bsc__worker *worker = NULL;
+	struct question q;
+	if (!instance || !(instance->label = bsc__strndup(bsc__str(opening->label)))) {
+		bsc__free(instance);
+		return bsc__fail_nomem(err, "opening a source");
+	}
+	instance->cls = bsc__class_ref(cls);
+	instance->number = new_number();
+	instance->on_main = host->is_main_thread && host->is_main_thread();
+	put_open(instance, opening);
+	snprintf(q.doing, sizeof(q.doing), "%.*s: infer_schema", BSC__LABEL_CAP, instance->label);
+	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
+	int rc = instance->open.failed ? bsc__fail(err, BSC_INVALID, "%s: its options are of more than %u MiB in all",
+	                                           instance->label, BSC__PAYLOAD_MAX >> 20)
+	                               : bsc__pool_check_out(&instance->cls->key, 0, instance->cls->run.n_workers,
+	                                                     instance->label, &q.wait, &worker, err);
+	if (rc == BSC_OK) {
+		rc = open_in(&q, worker, instance, schema_out, err);
+		settle(worker, rc == BSC_MALFORMED || rc == BSC_NOMEM ? BSC_WORKER : rc);
+	}
+	if (rc != BSC_OK) {
+		bsc__pool_close_instance(instance->number);
+		instance_free(instance);
+		return rc;
+	}
+	*instance_out = instance;
+	return BSC_OK;
+}
+
+static void instance_close(void *ptr)
+{
+	struct instance *instance = ptr;
+	bsc__pool_close_instance(instance->number);
+	instance_free(instance);
+}
+
+/* The instance in `worker`, opened there if need be. */
+static int ensure_instance(struct question *q, struct bsc__worker *worker, struct instance *instance,
+                           struct bsc_error *err)
+{
+	return bsc__pool_has_instance(worker, instance->number) ? BSC_OK : open_in(q, worker, instance, NULL, err);
+}
+
+/* ---- plan ---- */
+
+static void put_columns(struct bsc__bytes *out, const struct bsc_hints *hints)
+{
+	bsc__put_u8(out, hints->columns != NULL);
+	if (hints->columns) {
+		bsc__put_u32(out, (uint32_t)hints->n_columns);
+		for (int64_t i = 0; i < hints->n_columns; i++) {
+			bsc__put_str(out, bsc__str(hints->columns[i]));
+		}
+	}
+}
+
+/* SPECS: appends them. */
+static bool take_specs(void *ctx, struct bsc__frame *frame)
+{
+	struct plan *plan = ctx;
+	if (frame->type != BSC__SPECS) {
+		return false;
+	}
+	uint32_t n = bsc__get_u32(&frame->payload);
+	for (uint32_t i = 0; i < n; i++) {
+		struct bsc_str spec = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
+		if (frame->payload.failed) {
+			return false;
+		}
+		if (plan->n == plan->cap) {
+			int64_t cap = plan->cap ? 2 * plan->cap : 64;
+			size_t *ends = bsc__resize(plan->ends, (size_t)cap, sizeof(*ends));
+			if (!ends) {
+				return false;
+			}
+			plan->ends = ends;
+			plan->cap = cap;
+		}
+		bsc__put(&plan->specs, spec.ptr, spec.len);
+		if (plan->specs.failed) {
+			return false;
+		}
+		plan->ends[plan->n++] = plan->specs.len;
+	}
+	return true;
+}
+
+static void plan_free(void *ptr)
+{
+	struct plan *plan = ptr;
+	if (plan->worker) {
+		struct bsc__bytes out;
+		bsc__bytes_init(&out, 64);
+		bsc__frame_end(&out, bsc__frame_begin(&out, BSC__FREE, plan->number));
+		if (!plan->worker->foreign && !out.failed) {
+			(void)bsc__channel_send(&plan->worker->channel, out.ptr, out.len, -1, 0);
+		}
+		bsc__bytes_release(&out);
+		if (plan->pinned) {
+			bsc__pool_check_in(plan->worker);
+		}
+		bsc__worker_unref(plan->worker);
+	}
+	bsc__bytes_release(&plan->columns);
+	bsc__bytes_release(&plan->specs);
+	bsc__free(plan->ends);
+	pthread_cond_destroy(&plan->freed);
+	pthread_mutex_destroy(&plan->lock);
+	bsc__free(plan);
+}
+
+/* The most that all specs of a plan may take. */
+#define SPECS_MAX ((size_t)4 << 30)
+
+static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
+                    int64_t *n_partitions_out, struct bsc_error *err)
+{
+	struct instance *instance = ptr;
+	const struct bsc_run_settings *run = &instance->cls->run;
+	struct bsc__worker *worker;
+	struct bsc__frame frame;
+	struct question q;
+	struct plan *plan = bsc__calloc(1, sizeof(*plan));
+	if (!plan) {
+		return bsc__fail_nomem(err, "planning a scan");
+	}
+	plan->instance = instance;
+	plan->number = new_number();
+	bsc__bytes_init(&plan->columns, BSC__PAYLOAD_MAX);
+	bsc__bytes_init(&plan->specs, SPECS_MAX);
+	pthread_mutex_init(&plan->lock, NULL);
+	pthread_cond_init(&plan->freed, NULL);
+	put_columns(&plan->columns, hints);
+	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
+	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
+	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q.wait,
+	                             &worker, err);
+	if (rc != BSC_OK) {
+		plan_free(plan);
+		return rc;
+	}
+	rc = ensure_instance(&q, worker, instance, err);
+	if (rc == BSC_OK) {
+		ask(&q, worker, BSC__PLAN);
+		bsc__put_u64(&q.out, instance->number);
+		bsc__put_u64(&q.out, plan->number);
+		bsc__put(&q.out, plan->columns.ptr, plan->columns.len);
+		rc = send_question(&q, err);
+	}
+	if (rc == BSC_OK) {
+		rc = await(&q, BSC__PLANNED, take_specs, plan, &frame, err);
+	}
+	if (rc == BSC_OK && bsc__get_i64(&frame.payload) != plan->n) {
+		rc = bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent another number of partitions than it said",
+		               q.doing, (int)worker->pid);
+	}
+	if (rc != BSC_OK) {
+		settle(worker, rc);
+		plan_free(plan);
+		return rc;
+	}
+	bsc__worker_ref(worker);
+	plan->worker = worker;
+	plan->pinned = true;
+	*n_partitions_out = plan->n;
+	*plan_out = plan;
+	return BSC_OK;
+}
+
+/* ---- reader ---- */
+
+static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
+{
+	const struct bsc_process_host *host = bsc__process_host();
+	struct plan *plan = ptr;
+	struct reader *reader = bsc__calloc(1, sizeof(*reader));
+	if (!reader) {
+		return bsc__fail_nomem(err, "opening a partition");
+	}
+	const struct bsc_run_settings *run = &plan->instance->cls->run;
+	reader->plan = plan;
+	reader->partition = partition;
+	reader->since = host->interrupts ? host->interrupts() : 0;
+	reader->budget = (uint64_t)run->readahead_bytes / (uint64_t)run->n_workers;
+	*reader_out = reader;
+	return BSC_OK;
+}
+
+static void describe(const struct reader *reader, char *text, size_t cap)
+{
+	snprintf(text, cap, "%.*s, partition %lld of %lld: read_partition", BSC__LABEL_CAP, reader->plan->instance->label,
+	         (long long)reader->partition, (long long)reader->plan->n);
+}
+
+/* Waits until fewer than n_workers of the plan's partitions are being read; or until none of them goes on,
+ * because the host doesn't take their batches: it may be waiting for this one. */
+static int await_turn(struct reader *reader, struct question *q, struct bsc_error *err)
+{
+	enum { STALLED_MS = 1000, SLICE_MS = 20 };
+	struct plan *plan = reader->plan;
+	int rc = BSC_OK;
+	pthread_mutex_lock(&plan->lock);
+	while (rc == BSC_OK && plan->n_reading >= plan->instance->cls->run.n_workers &&
+	       (plan->n_waiting > 0 || bsc__now_ms() - plan->taken_at_ms < STALLED_MS)) {
+		pthread_mutex_unlock(&plan->lock);
+		bool stop = bsc__wait_unwanted(&q->wait);
+		pthread_mutex_lock(&plan->lock);
+		if (stop) {
+			rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for another partition's end", q->doing);
+			break;
+		}
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += SLICE_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		(void)pthread_cond_timedwait(&plan->freed, &plan->lock, &until);
+	}
+	if (rc == BSC_OK) {
+		plan->n_reading++;
+		reader->counted = true;
+		if (plan->pinned && !plan->in_use) {
+			plan->in_use = reader->of_plan = true;
+			reader->worker = plan->worker;
+		}
+	}
+	pthread_mutex_unlock(&plan->lock);
+	return rc;
+}
+
+/* The worker goes where it came from. rc: how the read ended; BSC_CANCELLED: before its end. */
+static void let_go(struct reader *reader, int rc)
+{
+	struct plan *plan = reader->plan;
+	struct bsc__worker *worker = reader->worker;
+	bool keep = reader->of_plan && (rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH);
+	reader->worker = NULL;
+	pthread_mutex_lock(&plan->lock);
+	if (reader->counted) {
+		plan->n_reading--;
+		reader->counted = false;
+		pthread_cond_broadcast(&plan->freed);
+	}
+	if (reader->of_plan) {
+		plan->in_use = false;
+		plan->pinned = plan->pinned && keep;
+		reader->of_plan = false;
+	}
+	pthread_mutex_unlock(&plan->lock);
+	if (worker && !keep) {
+		settle(worker, rc);
+	}
+}
+
+/* Begins the READ. */
+static int begin(struct reader *reader, struct question *q, struct bsc_error *err)
+{
+	struct plan *plan = reader->plan;
+	struct instance *instance = plan->instance;
+	int rc = await_turn(reader, q, err);
+	if (rc == BSC_OK && !reader->worker) {
+		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
+		                         &q->wait, &reader->worker, err);
+	}
+	if (rc == BSC_OK) {
+		rc = ensure_instance(q, reader->worker, instance, err);
+	}
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	size_t from = reader->partition ? plan->ends[reader->partition - 1] : 0;
+	struct bsc_str spec = {(const char *)plan->specs.ptr + from, plan->ends[reader->partition] - from};
+	reader->window = 1; /* one batch */
+	ask(q, reader->worker, BSC__READ);
+	reader->number = reader->worker->request;
+	bsc__put_u64(&q->out, instance->number);
+	bsc__put_i64(&q->out, reader->partition);
+	bsc__put_i64(&q->out, plan->n);
+	bsc__put_u64(&q->out, reader->window);
+	bsc__put(&q->out, plan->columns.ptr, plan->columns.len);
+	bsc__put_str(&q->out, spec);
+	return send_question(q, err);
+}
+
+/* BATCH, as an array, and its schema where that is new. */
+static int take_batch(struct reader *reader, struct bsc__frame *frame, struct ArrowArray *array,
+                      struct ArrowSchema *schema, uint64_t *bytes, struct bsc_error *err)
+{
+	int rc = BSC_OK;
+	if (bsc__get_u8(&frame->payload)) {
+		rc = bsc__get_schema(&frame->payload, schema, err);
+		if (rc == BSC_OK) {
+			bsc__unlayout_release(&reader->unlayout);
+			rc = bsc__unlayout_init(&reader->unlayout, schema, err);
+		}
+	} else if (!reader->unlayout.schema.release) {
+		rc = bsc__fail(err, BSC_MALFORMED, "the first batch has no schema");
+	}
+	if (rc == BSC_OK) {
+		struct bsc__on_release on_release = {bsc__pool_release_slot, reader->worker};
+		bsc__worker_ref(reader->worker);
+		rc = bsc__array_read(&reader->unlayout, &frame->payload, &reader->worker->segments, frame->number, &on_release,
+		                     array, bytes, err);
+		if (rc != BSC_OK) {
+			bsc__worker_unref(reader->worker);
+		}
+	}
+	return rc;
+}
+
+/* After a batch was taken: how far the worker may go. The first batch lets it read one more; then twice as
+ * much each time, up to the budget. */
+static void widen(struct reader *reader, uint64_t bytes)
+{
+	reader->taken += bytes;
+	reader->ahead = reader->ahead ? 2 * reader->ahead : 1;
+	uint64_t most = reader->budget ? reader->budget : 1;
+	reader->ahead = reader->ahead < bytes ? bytes : reader->ahead;
+	reader->ahead = reader->ahead > most ? most : reader->ahead;
+	uint64_t window = reader->taken + reader->ahead;
+	if (window - reader->window < reader->ahead / 4) {
+		return; /* it has enough to do */
+	}
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, 16 << 20);
+	size_t begin = bsc__frame_begin(&out, BSC__WINDOW, reader->number);
+	bsc__put_u64(&out, window);
+	bsc__frame_end(&out, begin);
+	(void)bsc__pool_send(reader->worker, &out);
+	bsc__bytes_release(&out);
+	reader->window = window;
+}
+
+static int next_of_worker(struct reader *reader, struct question *q, struct ArrowArray *array,
+                          struct ArrowSchema *schema, bool *ended, struct bsc_error *err)
+{
+	struct bsc__frame frame;
+	struct bsc_error why;
+	uint64_t bytes = 0;
+	int rc = bsc__pool_next_frame(reader->worker, &q->wait, q->doing, &frame, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	if (frame.number == reader->number && frame.type == BSC__FAILED) {
+		return take_failure(&frame, q->doing, err);
+	}
+	if (frame.number == reader->number && frame.type == BSC__END) {
+		*ended = true;
+		return BSC_OK;
+	}
+	if (frame.type != BSC__BATCH) {
+		rc = bsc__fail(&why, BSC_MALFORMED, "a frame of type %d in a read", (int)frame.type);
+	} else {
+		rc = take_batch(reader, &frame, array, schema, &bytes, &why);
+	}
+	if (rc != BSC_OK) {
+		return bsc__fail(err, rc == BSC_NOMEM ? BSC_NOMEM : BSC_WORKER,
+		                 "%s: the worker process %d broke the protocol and was killed: %s", q->doing,
+		                 (int)reader->worker->pid, why.message);
+	}
+	widen(reader, bytes);
+	return BSC_OK;
+}
+
+static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,
+                     bool *ended, struct bsc_error *err)
+{
+	struct reader *reader = ptr;
+	struct plan *plan = reader->plan;
+	struct question q;
+	describe(reader, q.doing, sizeof(q.doing));
+	q.worker = reader->worker;
+	q.wait = (struct bsc__wait){poll, plan->instance->cls->run.timeout_ms, plan->instance->on_main, reader->since};
+	int rc = reader->worker ? BSC_OK : begin(reader, &q, err);
+	if (rc == BSC_OK) {
+		pthread_mutex_lock(&plan->lock);
+		plan->n_waiting++;
+		pthread_mutex_unlock(&plan->lock);
+		rc = next_of_worker(reader, &q, array, schema, ended, err);
+		pthread_mutex_lock(&plan->lock);
+		plan->n_waiting--;
+		plan->taken_at_ms = bsc__now_ms();
+		pthread_mutex_unlock(&plan->lock);
+	}
+	if (rc != BSC_OK || *ended) {
+		if (schema->release) {
+			schema->release(schema);
+			schema->release = NULL;
+		}
+		let_go(reader, rc);
+	}
+	return rc;
+}
+
+static void read_close(void *ptr)
+{
+	struct reader *reader = ptr;
+	if (reader->worker || reader->counted) {
+		let_go(reader, BSC_CANCELLED);
+	}
+	bsc__unlayout_release(&reader->unlayout);
+	bsc__free(reader);
+}
+
+/* ---- the executor ---- */
+
+const struct bsc_executor *bsc_process_executor(void)
+{
+	static const struct bsc_executor executor = {
+	    .name = "process",
+	    .resolve = resolve,
+	    .class_release = class_release,
+	    .open = instance_open,
+	    .close = instance_close,
+	    .plan = plan_new,
+	    .plan_free = plan_free,
+	    .read_open = read_open,
+	    .read_next = read_next,
+	    .read_close = read_close,
+	};
+	return &executor;
+}
