@@ -138,7 +138,8 @@ static int measure(enum setting setting, struct bsc_str value, int64_t *out, str
 	const struct number *number = &numbers[setting];
 	char text[64];
 	double found = -1;
-	if (value.len > 0 && value.len < sizeof(text) && value.ptr[0] >= '0' && value.ptr[0] <= '9') {
+	if (value.len > 0 && value.len < sizeof(text) && value.ptr[0] >= '0' && value.ptr[0] <= '9' &&
+	    !memchr(value.ptr, '\0', value.len)) {
 		memcpy(text, value.ptr, value.len);
 		text[value.len] = '\0';
 		size_t digits = strspn(text, "0123456789."), blanks = strspn(text + digits, " ");
@@ -193,6 +194,10 @@ int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *
 		if (given[i] && numbers[i].what) {
 			rc = measure(i, values[i], &measured[i], err);
 		}
+	}
+	if (rc == BSC_OK && values[SETTING_PYTHON].len &&
+	    memchr(values[SETTING_PYTHON].ptr, '\0', values[SETTING_PYTHON].len)) {
+		rc = bsc__fail(err, BSC_INVALID, "bascule_python is no path of an interpreter: it has a NUL in it");
 	}
 	if (rc == BSC_OK && values[SETTING_PYTHON].len && !(out->python = bsc__strndup(values[SETTING_PYTHON]))) {
 		rc = bsc__fail_nomem(err, "reading the settings");
