@@ -44,6 +44,10 @@ bool bsc__str_equal_nocase(struct bsc_str a, struct bsc_str b);
 /* Length of the valid UTF-8 prefix (RFC 3629: no surrogates, shortest form). */
 size_t bsc__utf8_valid(const char *text, size_t len);
 
+/* What of a field's own, its children aside, must be there before it is read, and isn't:
+ * "has a schema without a format"; NULL: it is whole. field: may be NULL. */
+const char *bsc__field_broken(const struct ArrowSchema *field);
+
 /* The argument pair of a "%.*s" for a bsc_str. */
 #define BSC__ARG(s) (int)((s).len > INT32_MAX ? INT32_MAX : (s).len), ((s).ptr ? (s).ptr : "")
 

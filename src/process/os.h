@@ -35,6 +35,9 @@ ssize_t bsc__os_send(int fd, const void *buffer, size_t len, int fd_to_send);
 /* A pipe, not inherited; its reading end, [0], does not wait. */
 int bsc__os_pipe(int fds[2], struct bsc_error *err) BSC_MUST_CHECK;
 
+/* Waits until the other end of a socket is closed, however much of what it sent is unread. */
+void bsc__os_wait_gone(int fd);
+
 /* ---- processes ---- */
 
 /* A file without a name, for what a process says as it crashes; -1: the system has none. */

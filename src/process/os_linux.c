@@ -118,6 +118,13 @@ ssize_t bsc__os_send(int fd, const void *buffer, size_t len, int fd_to_send)
 	return n;
 }
 
+void bsc__os_wait_gone(int fd)
+{
+	struct pollfd other = {fd, POLLRDHUP, 0};
+	while (poll(&other, 1, -1) <= 0) {
+	}
+}
+
 /* ---- processes ---- */
 
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)

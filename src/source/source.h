@@ -42,10 +42,6 @@ bool bsc__options_equal(const struct bsc_options *a, const struct bsc_options *b
 #define BSC__SCHEMA_DEPTH_MAX 64
 int bsc__schema_check(const struct ArrowSchema *schema, const char *label, struct bsc_error *err) BSC_MUST_CHECK;
 
-/* What of a field's own, its children aside, must be there before it is read, and isn't:
- * "has a schema without a format"; NULL: it is whole. field: may be NULL. */
-const char *bsc__field_broken(const struct ArrowSchema *field);
-
 /* Why a type can't be read, in `text`, or NULL: it can. field: it and what is below it are
  * whole, and what is below can be read. */
 #define BSC__REASON_CAP 512

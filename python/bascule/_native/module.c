@@ -18,6 +18,7 @@
 #include "gate.h"
 #include "hosting.h"
 #include "inprocess.h"
+#include "worker.h"
 
 struct module_state {
 	PyObject *error, *option_error, *not_found, *mismatch; /* of bascule.errors */
@@ -637,7 +638,7 @@ static int module_exec(PyObject *module)
 	if (!state->error || !state->option_error || !state->not_found || !state->mismatch ||
 	    add_type(module, &source_spec, &state->source_type) < 0 ||
 	    add_type(module, &plan_spec, &state->plan_type) < 0 || add_type(module, &scan_spec, &state->scan_type) < 0 ||
-	    add_type(module, &partition_spec, &state->partition_type) < 0) {
+	    add_type(module, &partition_spec, &state->partition_type) < 0 || worker_add(module) < 0) {
 		return -1;
 	}
 	PyObject *names = PyTuple_New(0);
