@@ -12,14 +12,16 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from types import FunctionType
 from typing import Any
 
 from bascule import _locate
+from bascule._identity import marks_of, same_marks, ship
 from bascule._locate import a
 from bascule.contract import Option
 from bascule.errors import ContractError, describe, mask, printable
 from bascule.options import Options, declared
+
+__all__ = ["Found", "Instance", "keep", "not_arrow", "release", "resolve", "ship", "shutdown", "trimming", "warn"]
 
 _METHODS = ("infer_schema", "plan_partitions", "read_partition")
 _log = logging.getLogger("bascule")
@@ -46,17 +48,16 @@ _found_lock = threading.RLock()
 
 def resolve(kind: int, module: str, name: str) -> Found:
     """The class that a locator names, kept until :func:`release`; ``kind`` is ``enum bsc_locator_kind``."""
-    if kind == 0:
-        cls = _locate.from_module(module, name)
-    elif kind == 1:
-        cls = _locate.from_file(module, name)
-    else:
-        cls = _locate.from_entry_point(name)
-    marks = _marks_of(cls)
+    return keep(_locate.from_locator(kind, module, name))
+
+
+def keep(cls: type) -> Found:
+    """What :func:`resolve` makes of a class that was found otherwise."""
+    marks = marks_of(cls)
     new = Found(cls, marks)
     with _found_lock:
         found = _newest.get(id(cls))
-        if found is None or not _same(found.marks, marks):
+        if found is None or not same_marks(found.marks, marks):
             found = _newest[id(cls)] = new
         found.count += 1
         _found[id(found)] = found
@@ -80,32 +81,6 @@ def shutdown() -> None:
         _newest.clear()
 
 
-def _marks_of(cls: type) -> list[object]:
-    """What a reload in place replaces: the code of the class's methods and of the functions that they name, the
-    schemas that are attributes of the class or globals of its methods. Other attributes don't count: classes
-    count and cache in them.
-    """
-    marks: list[object] = []
-    for base in cls.__mro__[:-1]:
-        for value in list(vars(base).values()):
-            method = getattr(value, "__func__", value)
-            if isinstance(method, FunctionType):
-                named = [method.__globals__.get(name) for name in method.__code__.co_names]
-                marks += [method.__code__, *(x.__code__ for x in named if isinstance(x, FunctionType))]
-                marks += [x for x in named if _is_schema(x)]
-            elif _is_schema(value):
-                marks.append(value)
-    return marks
-
-
-def _is_schema(value: object) -> bool:
-    return not isinstance(value, type) and hasattr(type(value), "__arrow_c_schema__")
-
-
-def _same(old: list[object], new: list[object]) -> bool:
-    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
-
-
 def warn(text: str) -> None:
     """Logs what the core or an adapter in C has to say (``bsc_log_warning``)."""
     _log.warning("%s", text)
@@ -118,7 +93,7 @@ class Instance:
         found: the class.
         label: ``pkg.mod:Class``, for messages.
         pairs: the options as given, names and values.
-        evolve: convert batches to the declared schema where no value can change.
+        evolve: convert batches to the declared schema where no value can change. Reading then needs the schema.
     """
 
     def __init__(self, found: Found, label: str, pairs: list[tuple[str, str]], evolve: bool = False) -> None:
@@ -127,13 +102,19 @@ class Instance:
         self.secrets = self.options.secrets()
         self.object: Any = None
         self.step = ""  # what open() is doing, for messages
+        self.inferred = False  # infer_schema was asked
+        self.evolve = evolve
         self._plan_columns = self._read_columns = False
         self._cls = found.cls
-        self._evolve = evolve
         self._schema: Any = None  # as pyarrow's, for evolve
 
     def open(self) -> object:
         """Makes the instance and asks for its schema, once. Returns what exports it."""
+        self.make()
+        return self.infer()
+
+    def make(self) -> None:
+        """Checks the class and the options, and makes the instance."""
         self.options = self.options.resolve()
         self._keep_secrets()
         missing = [m for m in _METHODS if not callable(getattr(self._cls, m, None))]
@@ -158,14 +139,18 @@ class Instance:
         self._read_columns = _takes_columns(self._cls.read_partition)  # type: ignore[attr-defined]
         self.step = "__init__"
         self.object = self._cls()
+
+    def infer(self) -> object:
+        """Asks the instance for its schema. Returns what exports it."""
         self.step = "infer_schema"
         schema = self.object.infer_schema(self.options)
         if not hasattr(schema, "__arrow_c_schema__"):
             raise ContractError(f"returned {a(schema)}, expected a pyarrow.Schema")
-        if self._evolve:
+        if self.evolve:
             import pyarrow as pa
 
             self._schema = pa.schema(schema)
+        self.inferred = True
         return schema
 
     def _keep_secrets(self) -> None:
@@ -193,7 +178,7 @@ class Instance:
             batches: Iterator[object] = iter(items)
         except TypeError:
             raise ContractError(f"returned {a(items)}, expected an iterator of record batches (use yield)") from None
-        if not self._evolve:
+        if not self.evolve:
             return batches
         from bascule import _evolve
 

@@ -26,6 +26,15 @@ _files: dict[Path, tuple[bytes, Any]] = {}
 _files_lock = threading.RLock()
 
 
+def from_locator(kind: int, module: str, name: str) -> type:
+    """The class that a locator names; ``kind`` is ``enum bsc_locator_kind``."""
+    if kind == 0:
+        return from_module(module, name)
+    if kind == 1:
+        return from_file(module, name)
+    return from_entry_point(name)
+
+
 def from_module(module: str, name: str) -> type:
     """Class ``name`` (an attribute path) of an importable module. ``__main__`` is the running script or notebook."""
     try:
@@ -57,6 +66,12 @@ def from_file(path: str, name: str) -> type:
         if known is None or known[0] != text:
             known = _files[file] = (text, _load(file))
     return _attribute(known[1], name, f"file '{path}'")
+
+
+def forget_files() -> None:
+    """Loads each file again, at its next use."""
+    with _files_lock:
+        _files.clear()
 
 
 def from_entry_point(name: str) -> type:

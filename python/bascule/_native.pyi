@@ -1,6 +1,6 @@
 """The C core for Python, without any engine (python/bascule/_native/)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 duckdb_version: str
 """The DuckDB version that the adapter in this build works with."""
@@ -64,3 +64,31 @@ def register_duckdb(library_path: str) -> None:
 
 def close_gate(timeout_ms: int = 10_000) -> int:
     """Lets no thread enter Python any more and waits for those inside. How many are left. Runs at exit."""
+
+class Serving:
+    """The worker's end of the conversation with a host (src/process/wire.h), over a socket.
+
+    Args:
+        fd: the socket, which it owns from now on. The process ends one second after its other end is gone.
+    """
+
+    def __new__(cls, fd: int) -> Serving: ...
+    def receive(self) -> tuple[int, int, bytes] | None:
+        """Waits for the next request, SETUP, CLOSE or FREE: type, number, payload. None: there is no more to do."""
+    def answer(self, type: int, number: int, payload: bytes) -> None:
+        """Sends a frame. That the host is gone is no error: :meth:`receive` says it."""
+    def opened(self, number: int, schema: object | None) -> None:
+        """Sends OPENED. ``schema``: anything with ``__arrow_c_schema__``."""
+    def fail(self, number: int, status: int, text: str) -> None:
+        """Sends FAILED, of a long text head and tail."""
+    def stream(self, number: int, window: int, items: Iterator[object], columns: tuple[str, ...] | None) -> None:
+        """Sends what ``items`` yields as batches of READ ``number``, to its end or until the host doesn't want more.
+
+        Args:
+            window: bytes that the host takes for a start.
+            columns: those that are sent; None: all.
+
+        Raises:
+            MismatchError: what was yielded is no record batch, or breaks the C Data Interface.
+            Whatever ``items`` raises.
+        """

@@ -1,0 +1,269 @@
+"""What a worker process does for its host: requests, one after the other, on its main thread."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from bascule import _fresh, _identity, _instance, _native, _specs
+from bascule._instance import Found, Instance
+from bascule._wire import Frame, Reader, Status, text, texts
+from bascule.errors import BasculeError, MismatchError, OptionError, SourceNotFoundError, describe
+
+#: Kind of a class in OPEN, beside ``enum bsc_locator_kind``.
+_PICKLED = 3
+#: What faulthandler writes to.
+_CRASH_FILE = 4
+#: Specs of one frame, in bytes, if it is not one alone.
+_SPECS_BYTES = 1 << 20
+
+_log = logging.getLogger("bascule")
+
+#: Sends a request's answer: what is left to do once it can't be interrupted any more.
+_Answer = Callable[[], None]
+
+
+def serve(fd: int) -> None:
+    """Serves the host at the other end of socket ``fd``, until it is gone or has enough. Ends the process."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    worker = _Worker(_native.Serving(fd))
+    signal.signal(signal.SIGINT, worker.interrupt)
+    _fresh.begin()
+    try:
+        worker.run()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:
+        # Nothing that a class left behind keeps the process: no thread, no exit handler.
+        os._exit(0)
+
+
+class _Open:
+    """An instance as it is open here."""
+
+    def __init__(self, found: Found, instance: Instance) -> None:
+        self.found = found
+        self.instance = instance
+        self.schema: object = None  # once it was asked
+
+
+class _Worker:
+    def __init__(self, serving: _native.Serving) -> None:
+        self._serving = serving
+        self._open: dict[int, _Open] = {}
+        self._plans: dict[int, list[dict[str, Any]]] = {}
+        self._busy = self._interrupted = False
+        # Of the request in hand, for messages: what is being done to what, and what to mask.
+        self._attempt = ""
+        self._instance: Instance | None = None
+        self._requests: dict[int, Callable[[int, Reader], _Answer]] = {
+            Frame.PREPARE: self._prepare,
+            Frame.OPEN: self._open_instance,
+            Frame.PLAN: self._plan,
+            Frame.READ: self._read,
+        }
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """SIGINT: the host does not want the request any more. Between two of them it comes too late."""
+        if self._busy:
+            self._interrupted = True
+            raise KeyboardInterrupt
+
+    def run(self) -> None:
+        """Does requests until there are no more, and closes what is open."""
+        while (received := self._serving.receive()) is not None:
+            kind, number, payload = received
+            if kind in self._requests:
+                self._request(self._requests[kind], number, payload)
+            elif kind == Frame.SETUP:
+                self._set_up(Reader(payload))
+            elif kind == Frame.CLOSE:
+                self._close(number)
+            elif kind == Frame.FREE:
+                self._plans.pop(number, None)
+            else:
+                _log.warning("bascule: the host sent a frame of type %d, which this worker doesn't know", kind)
+                break
+        for number in list(self._open):
+            self._close(number)
+
+    def _request(self, do: Callable[[int, Reader], _Answer], number: int, payload: bytes) -> None:
+        self._attempt, self._instance, self._interrupted = "the host's request", None, False
+        try:
+            try:
+                self._busy = True
+                answer = do(number, Reader(payload))
+            finally:
+                self._busy = False
+            answer()
+        except BaseException as e:
+            secrets: list[str] = self._instance.secrets if self._instance else []
+            self._serving.fail(number, self._status(e), describe(e, self._attempt, secrets))
+        self._instance = None
+
+    def _status(self, error: BaseException) -> int:
+        """As an executor in C says it; ``_status`` is of errors that began as one."""
+        if self._interrupted or isinstance(error, KeyboardInterrupt):
+            return Status.CANCELLED
+        known = getattr(error, "_status", None)
+        if isinstance(known, int):
+            return known
+        for kind, status in (
+            (SourceNotFoundError, Status.NOT_FOUND),
+            (OptionError, Status.INVALID),
+            (MismatchError, Status.MISMATCH),
+            (MemoryError, Status.NOMEM),
+        ):
+            if isinstance(error, kind):
+                return status
+        return Status.SOURCE
+
+    # ---- what has no answer ----
+
+    def _set_up(self, reader: Reader) -> None:
+        directory, path = (
+            os.fsdecode(reader.data()),
+            [os.fsdecode(reader.data()) for _ in range(reader.numbers("I")[0])],
+        )
+        memory, has_crash_file = reader.numbers("QB")
+        if has_crash_file:
+            os.set_inheritable(_CRASH_FILE, False)
+            faulthandler.enable(file=_CRASH_FILE)
+        try:
+            if directory:
+                os.chdir(directory)
+        except OSError as e:
+            _log.warning("bascule: a worker process can't work in the directory %s: %s", directory, e.strerror)
+        # `python -m` put the directory there in which the worker was started.
+        own = sys.path if sys.flags.safe_path else sys.path[1:]
+        if path:
+            sys.path[:] = path + [entry for entry in own if entry not in path]
+        elif not sys.flags.safe_path:
+            sys.path[0] = str(directory)
+        if memory:
+            _, most = resource.getrlimit(resource.RLIMIT_DATA)
+            limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+
+    def _close(self, number: int) -> None:
+        closed = self._open.pop(number, None)
+        if closed is not None:
+            closed.instance.close()
+            _instance.release(closed.found)
+
+    # ---- requests ----
+
+    def _prepare(self, number: int, reader: Reader) -> _Answer:
+        path = reader.text()
+        self._attempt = f"finding {path}"
+        try:
+            from bascule import _environment  # type: ignore[attr-defined]
+        except ImportError:
+            interpreter = None
+        else:
+            interpreter = _environment.interpreter_for(path)
+        return lambda: self._serving.answer(Frame.PREPARED, number, text(interpreter or ""))
+
+    def _open_instance(self, number: int, reader: Reader) -> _Answer:
+        key, infer, evolve = reader.numbers("QBB")
+        label = reader.text()
+        (kind,) = reader.numbers("B")
+        module, name = reader.data(), reader.text()
+        pairs = [(reader.text(), reader.text()) for _ in range(reader.numbers("I")[0])]
+        if key not in self._open:
+            self._open[key] = self._made(label, kind, module, name, pairs, bool(evolve), bool(infer))
+        opened = self._open[key]
+        self._instance = opened.instance
+        if infer:
+            self._infer(opened)
+        self._attempt = f"{label}: infer_schema"  # the schema is exported
+        return lambda: self._serving.opened(number, opened.schema if infer else None)
+
+    def _made(
+        self, label: str, kind: int, module: bytes, name: str, pairs: list[tuple[str, str]], evolve: bool, infer: bool
+    ) -> _Open:
+        if kind == _PICKLED:
+            self._attempt = f"finding {label}"
+            found = _instance.keep(_identity.shipped(module))
+        else:
+            where = module.decode("utf-8", "replace")
+            self._attempt = f"finding {where[:200]}{':' if where else ''}{name[:200]}"
+            _fresh.refresh()
+            found = _instance.resolve(kind, where, name)
+            _fresh.note()
+        self._attempt = label
+        opened = None
+        try:
+            opened = _Open(found, Instance(found, label, pairs, evolve))
+            self._instance = opened.instance
+            try:
+                opened.instance.make()
+            finally:
+                self._attempt = f"{label}: {opened.instance.step}" if opened.instance.step else label
+            if infer:
+                self._infer(opened)
+        except BaseException:
+            if opened is not None:
+                opened.instance.close()
+            _instance.release(found)
+            raise
+        return opened
+
+    def _infer(self, opened: _Open) -> None:
+        if not opened.instance.inferred:
+            self._attempt = f"{opened.instance.label}: infer_schema"
+            opened.schema = opened.instance.infer()
+
+    def _opened(self, key: int) -> _Open:
+        opened = self._open.get(key)
+        if opened is None:
+            raise BasculeError(f"instance {key} is not open in this worker process")
+        self._instance = opened.instance
+        return opened
+
+    def _plan(self, number: int, reader: Reader) -> _Answer:
+        key, plan = reader.numbers("QQ")
+        columns = reader.columns()
+        opened = self._opened(key)
+        self._infer(opened)  # the plan may stand on what it found
+        self._attempt = f"{opened.instance.label}: plan_partitions"
+        specs = opened.instance.plan(columns)
+        pickles = [_specs.dump(spec) for spec in specs]
+        # They may hold what ends with them: a session, a lock.
+        self._plans[plan] = specs
+        return lambda: self._planned(number, pickles)
+
+    def _planned(self, number: int, pickles: list[bytes]) -> None:
+        together: list[bytes] = []
+        for pickle in pickles:
+            if together and sum(map(len, together)) + len(pickle) > _SPECS_BYTES:
+                self._serving.answer(Frame.SPECS, number, texts(together))
+                together.clear()
+            together.append(pickle)
+        if together:
+            self._serving.answer(Frame.SPECS, number, texts(together))
+        self._serving.answer(Frame.PLANNED, number, struct.pack("<q", len(pickles)))
+
+    def _read(self, number: int, reader: Reader) -> _Answer:
+        key, partition, n_partitions, window = reader.numbers("QqqQ")
+        columns = reader.columns()
+        opened = self._opened(key)
+        instance = opened.instance
+        if instance.evolve:
+            self._infer(opened)
+        self._attempt = f"{instance.label}, partition {partition} of {n_partitions}: read_partition"
+        items = instance.read(_specs.load(reader.data()), columns)
+        try:
+            self._serving.stream(number, window, items, columns)
+        finally:
+            instance.end(items)
+        return lambda: self._serving.answer(Frame.END, number, b"")
