@@ -41,9 +41,32 @@ def test_a_query_on_a_pipe_imports_duckdb_alone():
 def test_help_names_the_commands_and_the_exit_codes():
     done = bascule("--help")
     assert done.returncode == 0
-    for word in ("query", "describe", "check", "sources", "doctor", "completion", "130  interrupted"):
+    for word in ("query", "describe", "check", "sources", "doctor", "extension-path", "completion", "130  interrupted"):
         assert word in done.stdout
     assert bascule("--version").stdout == f"bascule {package.__version__}\n"
+
+
+def test_extension_path_prints_the_file_and_imports_nothing_heavy():
+    done = bascule("extension-path")
+    assert (done.returncode, done.stderr) == (0, "")
+    path = Path(done.stdout.removesuffix("\n"))
+    assert path == package.extension_path()
+    assert path.name == "bascule.duckdb_extension"
+    assert path.is_file()
+    assert imported("extension-path") == set()
+
+
+def test_extension_path_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr("bascule._extension._NAME", "none.duckdb_extension")
+    with pytest.raises(package.BasculeError) as e:
+        package.extension_path()
+    assert "none.duckdb_extension is not in" in str(e.value)
+    code = (
+        "import bascule._extension as e; e._NAME = 'none.duckdb_extension'\n"
+        "from bascule.cli import main; main(['extension-path'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {e.value}\n")
 
 
 def test_an_unknown_command_is_wrong_usage():
@@ -58,7 +81,14 @@ def test_doctor_finds_everything_in_order():
     assert told["bascule"] == package.__version__
     assert told["interpreter"] == sys.executable
     states = {finding["name"]: finding["state"] for finding in told["findings"]}
-    assert states["bascule._native"] == states["pyarrow"] == states["duckdb"] == states["python(...) in DuckDB"] == "ok"
+    assert (
+        states["bascule._native"]
+        == states["bascule.duckdb_extension"]
+        == states["pyarrow"]
+        == states["duckdb"]
+        == states["python(...) in DuckDB"]
+        == "ok"
+    )
     assert states["datafusion"] == "adapter not built in this version"
     assert {"polars", "pandas", "pyspark", "pysail", "adbc_driver_sqlite", "connectorx", "sqlglot"} <= states.keys()
 
@@ -122,6 +152,7 @@ def complete(shop: Path, tmp_path: Path):  # noqa: F811
 
 def test_bash_completes_commands_sources_options_and_formats(complete):
     assert complete("bascule", "d") == ["describe", "doctor"]
+    assert complete("bascule", "ext") == ["extension-path"]
     assert complete("bascule", "describe", "or") == ["orders"]
     assert complete("bascule", "describe", "orders", "-o", "p") == ["password=", "pin="]
     assert complete("bascule", "describe", "orders", "-o", "order", "=", "d") == ["down"]

@@ -32,13 +32,14 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "ScikitBuild" not in t
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH with the package, its module sanitized."""
-    build = cbuild.built(COMPILER, SANITIZERS, ["_native"], python=True)
+    build = cbuild.built(COMPILER, SANITIZERS, ["_native", "duckdb_extension"], python=True)
     folder = tmp_path_factory.mktemp("sanitized")
     (folder / "bascule").mkdir()
     for source in (cbuild.ROOT / "python" / "bascule").glob("*.py"):
         (folder / "bascule" / source.name).symlink_to(source)
     (module,) = build.glob("_native.*.so")
     (folder / "bascule" / module.name).symlink_to(module)
+    (folder / "bascule" / "bascule.duckdb_extension").symlink_to(build / "bascule.duckdb_extension")
     (folder / "sitecustomize.py").write_text(WITHOUT_FINDER)
     return folder
 

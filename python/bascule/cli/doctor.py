@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from bascule import __version__
+from bascule import __version__, extension_path
 from bascule.cli import tables
 from bascule.cli.failures import Failure
 
@@ -77,7 +77,7 @@ def command(as_json: bool) -> None:
         "interpreter": sys.executable,
         "platform": platform.platform(),
     }
-    findings = [_core(), _pyarrow(), *map(_engine, _ENGINES), *_drivers(), _query()]
+    findings = [_core(), _extension(), _pyarrow(), *map(_engine, _ENGINES), *_drivers(), _query()]
     broken = [finding.name for finding in findings if finding.state in _BROKEN]
     if as_json:
         click.echo(json.dumps({**about, "findings": [asdict(f) for f in findings], "broken": broken}, indent=2))
@@ -101,6 +101,11 @@ def _show(about: dict[str, str], findings: list[_Finding]) -> None:
 def _core() -> _Finding:
     mend = "pip install --force-reinstall bascule"
     return _tried("core", "bascule._native", partial(importlib.import_module, "bascule._native"), __version__, mend)
+
+
+def _extension() -> _Finding:
+    mend = "pip install --force-reinstall bascule"
+    return _tried("core", "bascule.duckdb_extension", extension_path, __version__, mend)
 
 
 def _pyarrow() -> _Finding:
