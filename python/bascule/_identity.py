@@ -67,6 +67,8 @@ def ship(kind: int, module: str, name: str) -> tuple[bytes | None, int]:
         SourceNotFoundError: there is no such class.
         BasculeError: only this process knows the class, and it can't be pickled.
     """
+    if kind == 0 and module not in sys.modules:
+        return None, 0  # it is for the worker to import
     cls = _locate.from_locator(kind, module, name)
     pickle = None
     if kind == 0 and not _can_import(module):

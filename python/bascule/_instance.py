@@ -36,6 +36,7 @@ class Found:
         self.cls = cls
         self.marks = marks
         self.count = 0
+        self.wants_process = getattr(cls, "executor", None) == "process"
 
 
 # What executors know by its address, holding no reference themselves; and the newest of each class, by the
@@ -46,8 +47,19 @@ _newest: dict[int, Found] = {}
 _found_lock = threading.RLock()
 
 
-def resolve(kind: int, module: str, name: str) -> Found:
-    """The class that a locator names, kept until :func:`release`; ``kind`` is ``enum bsc_locator_kind``."""
+class _Elsewhere:
+    """Stands for a class that is not for this interpreter: its file names dependencies of its own."""
+
+    executor = "process"
+
+
+def resolve(kind: int, module: str, name: str, may_leave: bool = False) -> Found:
+    """The class that a locator names, kept until :func:`release`; ``kind`` is ``enum bsc_locator_kind``.
+
+    may_leave: a file with inline script metadata is not imported, but ``wants_process``.
+    """
+    if may_leave and kind == 1 and _locate.has_metadata(module):
+        return keep(_Elsewhere)
     return keep(_locate.from_locator(kind, module, name))
 
 

@@ -143,12 +143,10 @@ class _Worker:
                 os.chdir(directory)
         except OSError as e:
             _log.warning("bascule: a worker process can't work in the directory %s: %s", directory, e.strerror)
-        # `python -m` put the directory there in which the worker was started.
+        # Without -P, `python -m` put the directory there in which the worker was started.
         own = sys.path if sys.flags.safe_path else sys.path[1:]
-        if path:
-            sys.path[:] = path + [entry for entry in own if entry not in path]
-        elif not sys.flags.safe_path:
-            sys.path[0] = str(directory)
+        path = path or [str(directory)]
+        sys.path[:] = path + [entry for entry in own if entry not in path]
         if memory:
             _, most = resource.getrlimit(resource.RLIMIT_DATA)
             limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
@@ -244,11 +242,13 @@ class _Worker:
 
     def _planned(self, number: int, pickles: list[bytes]) -> None:
         together: list[bytes] = []
+        n_bytes = 0
         for pickle in pickles:
-            if together and sum(map(len, together)) + len(pickle) > _SPECS_BYTES:
+            if together and n_bytes + len(pickle) > _SPECS_BYTES:
                 self._serving.answer(Frame.SPECS, number, texts(together))
-                together.clear()
+                together, n_bytes = [], 0
             together.append(pickle)
+            n_bytes += len(pickle)
         if together:
             self._serving.answer(Frame.SPECS, number, texts(together))
         self._serving.answer(Frame.PLANNED, number, struct.pack("<q", len(pickles)))

@@ -30,11 +30,11 @@ int bsc__arena_new(const struct bsc__arena_host *host, struct bsc__arena **out, 
 void bsc__arena_free(struct bsc__arena *arena);
 
 struct bsc__slot {
-	uint64_t number;
+	uint64_t number; /* from 1 on, in no order, never used again */
 	uint64_t segment;
 	uint64_t offset; /* of the slot's first byte in the segment, a multiple of BSC__BUFFER_ALIGN */
 	uint8_t *ptr;    /* that byte, in this process */
-	uint64_t size;
+	uint64_t size;   /* as was asked */
 };
 
 /* A slot of `size` bytes (at least 1). BSC_NOMEM where the system has no shared memory left. */
@@ -56,11 +56,13 @@ struct bsc__segment {
 };
 
 struct bsc__segments {
-	struct bsc__segment **items;
+	struct bsc__segment **items; /* their numbers rise */
 	size_t n, cap;
+	uint64_t last; /* number that was added */
 };
 
-/* Checks that fd is a segment of that size that can't shrink, and maps it. fd: borrowed. */
+/* Checks that fd is a segment of that size that can't shrink, and maps it. Its number must
+ * be above those of all before. fd: borrowed. */
 int bsc__segments_add(struct bsc__segments *segments, uint64_t number, uint64_t size, int fd,
                       struct bsc_error *err) BSC_MUST_CHECK;
 /* Borrowed; NULL: there is none of that number. */

@@ -540,8 +540,6 @@ void bsc__pool_check_in(struct bsc__worker *worker)
 		set_state(worker, BSC__WORKER_IDLE);
 		if (count_idle(worker) > n_warm || worker->output < 0) {
 			quit(worker);
-		} else {
-			wake();
 		}
 	}
 	pthread_mutex_unlock(&lock);

@@ -107,12 +107,17 @@ void bsc__frame_end(struct bsc__bytes *out, size_t begin);
 
 /* A schema: str format, str name, u8 has metadata, [str metadata, as in the C Data
  * Interface], i64 flags, u32 children, each a schema, u8 has dictionary, [schema].
- * schema: borrowed; whole, as bsc__field_broken says. */
+ * A field without a name gets the empty one. schema: borrowed; one that is broken or
+ * beyond the limits sets out->failed. */
 void bsc__put_schema(struct bsc__bytes *out, const struct ArrowSchema *schema);
 
 /* The most of depth and fields that a schema on the wire has. */
 #define BSC__WIRE_DEPTH_MAX 64
 #define BSC__WIRE_FIELDS_MAX (1 << 20)
+
+/* What a schema lacks that its readers follow unasked (formats, lists of fields, lengths
+ * in metadata; too deep), in words that follow a name; NULL: nothing. */
+const char *bsc__schema_broken(const struct ArrowSchema *schema);
 
 /* out: out. BSC_MALFORMED where the bytes are no schema: whatever they are, what is
  * built is one. It may still be of types that Arrow doesn't have. */

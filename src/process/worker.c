@@ -386,10 +386,8 @@ static int take_segment(struct bsc__worker *worker, struct bsc__frame *frame, st
 
 static int broken(const struct bsc__worker *worker, const char *doing, const char *what, struct bsc_error *err)
 {
-	char why[1024];
-	snprintf(why, sizeof(why), "%s", what);
-	return bsc__fail(err, BSC_WORKER, "%s: the worker process %d broke the protocol and was killed: %s", doing,
-	                 (int)worker->pid, why);
+	return bsc__fail(err, BSC_WORKER, "%s: the worker process %d broke the protocol and was killed: %.1000s", doing,
+	                 (int)worker->pid, what);
 }
 
 static bool timed_out(const struct bsc__wait *wait, int64_t begun)

@@ -12,7 +12,7 @@
 #include "inprocess.h"
 #include "watch.h"
 
-static PyObject *workers_of; /* bascule._instance.workers_of: the interpreter and the paths */
+static PyObject *workers_of; /* bascule._hosting.workers_of: the interpreter and the paths */
 
 static char *copy_text(PyObject *text)
 {
@@ -52,8 +52,8 @@ static void interpreter(char **python_out, char **path_out)
 static void *wait_begin(void)
 {
 	struct gate_stay stay;
-	if (gate_enter(&stay, NULL)) {
-		watch_hold();
+	if (!watch_hold() && gate_enter(&stay, NULL)) {
+		watch_begin();
 		gate_leave(&stay);
 	}
 	return PyGILState_Check() ? PyEval_SaveThread() : NULL;
@@ -85,7 +85,7 @@ int hosting_init(void)
 	if (workers_of) {
 		return 0;
 	}
-	PyObject *module = PyImport_ImportModule("bascule._instance");
+	PyObject *module = PyImport_ImportModule("bascule._hosting");
 	workers_of = module ? PyObject_GetAttrString(module, "workers_of") : NULL;
 	Py_XDECREF(module);
 	if (!workers_of) {

@@ -246,10 +246,10 @@ void watch_begin(void)
 	pthread_mutex_unlock(&lock);
 }
 
-void watch_hold(void)
+bool watch_hold(void)
 {
-	atomic_fetch_add(&n_held, 1);
-	watch_begin();
+	atomic_fetch_add(&n_held, 1); /* before the look: the thread looks the other way round */
+	return atomic_load(&awake);
 }
 
 void watch_release(void)

@@ -22,8 +22,9 @@ bool watch_is_main_thread(void);
 /* Wakes the thread, or starts it. Inside a polled stay. */
 void watch_begin(void);
 
-/* As watch_begin, for a wait outside of Python: until watch_release. With the GIL. */
-void watch_hold(void);
+/* For a wait outside of Python, keeps the thread awake until watch_release. False: it sleeps, watch_begin
+ * is to wake it. */
+bool watch_hold(void);
 void watch_release(void);
 
 /* This thread runs Python now, or did until now: if it is the main one, it
