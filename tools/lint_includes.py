@@ -39,10 +39,34 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
 
 #: What C11 and POSIX bring; anything else in <> belongs to a room.
 SYSTEM = frozenset(
-    (
-        "dlfcn errno fcntl limits poll pthread signal spawn stdarg stdatomic stdbool stddef stdint stdio stdlib string "
-        "sys/mman sys/prctl sys/resource sys/socket sys/stat sys/types sys/un sys/wait time unistd"
-    ).split()  # noqa: SIM905
+    [
+        "dlfcn",
+        "errno",
+        "fcntl",
+        "limits",
+        "poll",
+        "pthread",
+        "signal",
+        "spawn",
+        "stdarg",
+        "stdatomic",
+        "stdbool",
+        "stddef",
+        "stdint",
+        "stdio",
+        "stdlib",
+        "string",
+        "sys/mman",
+        "sys/prctl",
+        "sys/resource",
+        "sys/socket",
+        "sys/stat",
+        "sys/types",
+        "sys/un",
+        "sys/wait",
+        "time",
+        "unistd",
+    ]
 )
 
 

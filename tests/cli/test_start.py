@@ -101,11 +101,22 @@ def test_doctor_says_what_is_broken_and_what_mends_it(tmp_path):
     (tmp_path / "adbc_driver_sqlite.py").write_text("")
     done = bascule("doctor", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
-    broken = next(line.split() for line in done.stdout.splitlines() if line.startswith("engine  duckdb"))
+    broken = next(row for line in done.stdout.splitlines() if (row := line.split())[:2] == ["engine", "duckdb"])
     assert "broken" in broken
     assert "'bascule[duckdb]'" in broken
     assert "duckdb: ImportError: a library is gone" in done.stdout.splitlines()
     assert done.stderr == "Error: broken: duckdb, python(...) in DuckDB\n"
+
+
+def test_doctor_says_where_the_environments_of_files_are(tmp_path):
+    place = tmp_path / "bascule" / "environments"
+    told = json.loads(bascule("doctor", "--json", env={"XDG_CACHE_HOME": str(tmp_path)}).stdout)
+    assert told["environments"] == f"{place} (none yet)"
+    (place / "0123").mkdir(parents=True)
+    (place / "0123" / "file").write_bytes(b"x" * 3_000_000)
+    (place / ".0123.lock").touch()
+    told = json.loads(bascule("doctor", "--json", env={"XDG_CACHE_HOME": str(tmp_path)}).stdout)
+    assert told["environments"] == f"{place} (1 of them, 3 MB)"
 
 
 def test_another_duckdb_is_too_new(tmp_path):
