@@ -604,7 +604,8 @@ int bsc__layout_write(struct bsc__layout *layout, const struct ArrowArray *array
 	*slot = (struct bsc__slot){0};
 	size_t begin = out->len;
 	if (out->failed) {
-		return bsc__fail(err, BSC_INVALID, "a batch can't be described behind what failed");
+		return bsc__fail(err, BSC_SOURCE,
+		                 "the schema of a batch is larger than can be sent: it has too many fields, or too long names");
 	}
 	struct pass pass = {.layout = layout, .out = out};
 	layout->n_copies = layout->n_ranges = 0;
