@@ -30,6 +30,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "hosting.h",
         "inprocess.h",
         "raised.h",
+        "trimmed.h",
         "watch.h",
         "worker.h",
         "process/",
