@@ -31,6 +31,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "inprocess.h",
         "raised.h",
         "run.h",
+        "trimmed.h",
         "watch.h",
         "worker.h",
         "process/",

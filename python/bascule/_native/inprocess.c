@@ -10,18 +10,18 @@
 #include "held.h"
 #include "raised.h"
 #include "run.h"
+#include "trimmed.h"
 #include "watch.h"
 
 /* What is called of Python, found once; strong references for good. */
 static struct {
-	PyObject *resolve;                                                     /* bascule._instance.resolve */
-	PyObject *release;                                                     /* bascule._instance.release */
-	PyObject *shutdown;                                                    /* bascule._instance.shutdown */
-	PyObject *warn;                                                        /* bascule._instance.warn */
-	PyObject *instance_type;                                               /* bascule._instance.Instance */
-	PyObject *not_arrow;                                                   /* bascule._instance.not_arrow */
-	PyObject *open, *plan, *read, *end, *masked, *close, *schema, *select; /* interned names */
-	PyObject *trimming;                                                    /* bascule._instance.trimming */
+	PyObject *resolve;                                   /* bascule._instance.resolve */
+	PyObject *release;                                   /* bascule._instance.release */
+	PyObject *shutdown;                                  /* bascule._instance.shutdown */
+	PyObject *warn;                                      /* bascule._instance.warn */
+	PyObject *instance_type;                             /* bascule._instance.Instance */
+	PyObject *not_arrow;                                 /* bascule._instance.not_arrow */
+	PyObject *open, *plan, *read, *end, *masked, *close; /* interned names */
 } py;
 
 struct instance {
@@ -37,7 +37,7 @@ struct plan {
 };
 
 struct reader {
-	struct held *held; /* the class's iterator; what trimming() said, once it did */
+	struct held *held; /* the class's iterator; what trimmed() knows */
 	struct plan *plan; /* outlives the reader */
 	int64_t partition;
 	unsigned unanswered;            /* watch_unanswered, when it was opened */
@@ -345,35 +345,6 @@ static PyObject *items_of(struct reader *reader)
 	return *items;
 }
 
-/* A pyarrow batch without the columns that the query doesn't read, so that these
- * are not exported only to be dropped: one of 5,000 columns costs as one of 5.
- * The first batch of each schema goes whole, for the core to check. item: moved.
- * NULL: an exception is set. */
-static PyObject *trim(struct reader *reader, PyObject *item)
-{
-	PyObject *columns = reader->plan->held->refs[1];
-	if (columns == Py_None || strcmp(Py_TYPE(item)->tp_name, "pyarrow.lib.RecordBatch") != 0) {
-		return item;
-	}
-	PyObject *schema = PyObject_GetAttr(item, py.schema);
-	PyObject *known = reader->held->refs[1]; /* (schema, indices or None) */
-	int same = !schema ? -1 : known ? PyObject_RichCompareBool(schema, PyTuple_GET_ITEM(known, 0), Py_EQ) : 0;
-	PyObject *trimmed = NULL;
-	if (same == 0) {
-		PyObject *said = PyObject_CallFunctionObjArgs(py.trimming, schema, columns, NULL);
-		if (said) {
-			Py_XSETREF(reader->held->refs[1], said);
-			trimmed = Py_NewRef(item);
-		}
-	} else if (same == 1) {
-		PyObject *indices = PyTuple_GET_ITEM(known, 1);
-		trimmed = indices == Py_None ? Py_NewRef(item) : PyObject_CallMethodOneArg(item, py.select, indices);
-	}
-	Py_XDECREF(schema);
-	Py_DECREF(item);
-	return trimmed;
-}
-
 /* Pulls one item of the class: an array, or a stream that is then in hand, or
  * the end (*ended). */
 static int next_item(struct reader *reader, const struct bsc_poll *poll, struct ArrowArray *array,
@@ -386,7 +357,7 @@ static int next_item(struct reader *reader, const struct bsc_poll *poll, struct 
 	int rc = BSC_OK;
 	PyObject *items = items_of(reader), *item = items ? PyIter_Next(items) : NULL;
 	if (item) {
-		item = trim(reader, item);
+		item = trimmed(item, reader->plan->held->refs[1], &reader->held->refs[1]);
 	}
 	if (!item) {
 		*ended = !PyErr_Occurred();
@@ -610,11 +581,10 @@ const struct bsc_executor *inprocess_executor(void)
 	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
 	    import("bascule._instance", "warn", &py.warn) < 0 ||
 	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||
-	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 ||
-	    import("bascule._instance", "trimming", &py.trimming) < 0 || run_init() < 0 || exported_init() < 0 ||
-	    watch_init() < 0 || intern("schema", &py.schema) < 0 || intern("select", &py.select) < 0 ||
-	    intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 ||
-	    intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {
+	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 || run_init() < 0 || exported_init() < 0 ||
+	    watch_init() < 0 || trimmed_init() < 0 || intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 ||
+	    intern("read", &py.read) < 0 || intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 ||
+	    intern("close", &py.close) < 0) {
 		return NULL;
 	}
 	bsc_log_set_sink(log_warning);
