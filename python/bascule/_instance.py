@@ -58,8 +58,11 @@ def resolve(kind: int, module: str, name: str, may_leave: bool = False) -> Found
 
     may_leave: a file with inline script metadata is not imported, but ``wants_process``.
     """
-    if may_leave and kind == 1 and _locate.has_metadata(module):
-        return keep(_Elsewhere)
+    if may_leave and kind == 1:
+        from bascule import _environment
+
+        if _environment.has_metadata(module):
+            return keep(_Elsewhere)
     return keep(_locate.from_locator(kind, module, name))
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import importlib
 import importlib.machinery
-import importlib.metadata
 import importlib.util
 import sys
 import threading
@@ -68,15 +66,6 @@ def from_file(path: str, name: str) -> type:
     return _attribute(known[1], name, f"file '{path}'")
 
 
-def has_metadata(path: str) -> bool:
-    """Does a file have a block of inline script metadata? False too where it can't be read."""
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            return b"# /// script" in file.read(1 << 16)
-    except OSError:
-        return False
-
-
 def forget_files() -> None:
     """Loads each file again, at its next use."""
     with _files_lock:
@@ -85,6 +74,8 @@ def forget_files() -> None:
 
 def from_entry_point(name: str) -> type:
     """The class that an installed package offers under a short name (entry point group ``bascule.sources``)."""
+    import importlib.metadata  # takes longer than the rest of bascule
+
     points = importlib.metadata.entry_points(group=_GROUP)
     named = [p for p in points if p.name == name]
     if not named:
@@ -120,6 +111,8 @@ class _FromSource(importlib.machinery.SourceFileLoader):
 
 def _load(file: Path) -> Any:
     """Runs a file as a module of its own; modules beside it can be imported meanwhile."""
+    import hashlib
+
     name = f"bascule_file_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
     if spec is None or spec.loader is None:
