@@ -301,8 +301,8 @@ LIES: dict[str, tuple[Callable[[], None], str]] = {
     "a request": (and_wait(lambda: send(frame(34, 1))), "a frame of type 34"),
     "hello": (and_wait(lambda: send(frame(HELLO, os.getpid(), bytes(12)))), "a frame of type 1"),
     "specs": (and_wait(lambda: send(frame(SPECS, 1, bytes(4)))), "a frame of type 3"),
-    "another's end": (and_wait(lambda: send(frame(END, 1 << 60))), "a frame of type 8"),
-    "another's failure": (and_wait(lambda: send(frame(FAILED, 1 << 60, bytes(8)))), "a frame of type 10"),
+    "the end of another": (and_wait(lambda: send(frame(END, 1 << 60))), "a frame of type 8"),
+    "the failure of another": (and_wait(lambda: send(frame(FAILED, 1 << 60, bytes(8)))), "a frame of type 10"),
     "a batch of nothing": (and_wait(lambda: send(frame(BATCH, FAR))), ""),
     "a batch without its schema": (and_wait(lambda: send(frame(BATCH, FAR, b"\0"))), "the first batch has no schema"),
     "a segment without memory": (and_wait(lambda: send_segment(None, FAR, SIZE)), "no descriptor came with segment"),
@@ -365,7 +365,7 @@ LIES: dict[str, tuple[Callable[[], None], str]] = {
     ),
     "string offsets beyond the text": (strings(struct.pack("<ii", 0, 1 << 20)), ""),
     "string offsets below zero": (strings(struct.pack("<ii", -5, 5)), ""),
-    "string offsets that fall": (strings(struct.pack("<ii", 90, 10)), ""),
+    "string offsets that fall": (strings(struct.pack("<ii", 90, 10)), "offset"),
 }
 
 HOWS: dict[str, Callable[[], Any]] = {

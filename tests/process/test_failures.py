@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -54,25 +55,25 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_segfault_fails_its_query_and_names_the_python_line(con, place):
+def test_a_segfault_fails_its_query_and_names_the_python_line(con):
     with beside_healthy(con):
-        text = error_of(con, query(place=place, how="segfault"))
-    assert f"{doing(place)}: the worker process PID was killed by signal 11 (Segmentation fault). " in text
-    assert "This query fails, others and the host go on" in text
-    assert "Its last Python frames:\nFatal Python error: Segmentation fault" in text
-    assert re.search(r'failing_sources.py", line \d+ in at', text), text
+        texts = {place: error_of(con, query(place=place, how="segfault")) for place in PLACES}
+    for place, text in texts.items():
+        assert f"{doing(place)}: the worker process PID was killed by signal 11 (Segmentation fault). " in text
+        assert "This query fails, others and the host go on" in text
+        assert "Its last Python frames:\nFatal Python error: Segmentation fault" in text
+        assert re.search(r'failing_sources.py", line \d+ in at', text), text
 
 
-@pytest.mark.parametrize("how", ["abort", "exit", "kill"])
-def test_a_worker_that_ends_fails_its_query(con, how):
+def test_a_worker_that_ends_fails_its_query(con):
     with beside_healthy(con):
-        text = error_of(con, query(place="read_partition", how=how))
-    assert f"{doing('read_partition')}: the worker process PID {DEATHS[how]}. This query fails" in text
+        texts = {how: error_of(con, query(place="read_partition", how=how)) for how in DEATHS}
+    for how, text in texts.items():
+        assert f"{doing('read_partition')}: the worker process PID {DEATHS[how]}. This query fails" in text
 
 
-@pytest.mark.parametrize("how", ["segfault", "exit"])
-def test_without_an_engine_the_error_is_the_same(con, how):
+def test_without_an_engine_the_error_is_the_same(con):
+    how = "exit"
     with beside_healthy(con):
         text = read(place="batch", how=how)
         assert text.startswith(f"OSError: {doing('batch')}: the worker process ")
@@ -117,20 +118,33 @@ def test_a_closed_channel_fails_its_query(con):
 # ---- it hangs ----
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_hang_ends_with_the_timeout(con, place):
-    with beside_healthy(con):
-        text = error_of(con, query(place=place, how="sleep", bascule_timeout="3"))
-    assert f"{doing(place)}: the worker process PID did not answer within 3 s (bascule_timeout) and was killed" in text
+HANGS = [
+    *(("sleep", place) for place in ("infer_schema", "plan_partitions", "batch")),
+    *((how, "read_partition") for how in ("hang in C", "hang deaf", "stop")),
+]
 
 
-@pytest.mark.parametrize("how", ["hang in C", "hang deaf", "stop"])
-def test_no_hang_is_longer_than_the_timeout(con, how):
-    """A call into C that keeps the GIL, a class that ignores signals, a process that is stopped."""
+def at_once(con: duckdb.DuckDBPyConnection, queries: list[str]) -> list[str]:
+    """The errors of queries that run side by side."""
+    with ThreadPoolExecutor(len(queries)) as pool:
+        cursors = [con.cursor() for _ in queries]
+        texts = list(pool.map(error_of, cursors, queries))
+        for cursor in cursors:
+            cursor.close()
+    return texts
+
+
+def test_a_hang_ends_with_the_timeout(con, tmp_path):
+    """A sleep, a call into C that keeps the GIL, a class that ignores signals, a process that is stopped."""
+    pids = tmp_path / "pids"
     with beside_healthy(con):
-        text = error_of(con, query(place="read_partition", how=how, bascule_timeout="3"))
-        assert wait_until(lambda: len(workers()) <= 2, 5), "it was killed"
-    assert "did not answer within 3 s (bascule_timeout) and was killed" in text
+        queries = [query(place=place, how=how, pid=pids, bascule_timeout="6") for how, place in HANGS]
+        texts = at_once(con, queries)
+        hung = set(map(int, pids.read_text().split()))
+        assert len(hung) == len(HANGS)
+        assert wait_until(lambda: not hung & workers(), 6), "they were killed"
+    for (_, place), text in zip(HANGS, texts, strict=True):
+        assert f"{doing(place)}: the worker process PID did not answer within 6 s (bascule_timeout)" in text
 
 
 # ---- it raises ----
@@ -176,7 +190,7 @@ def test_what_breaks_the_protocol_is_an_error_not_a_crash(con, group):
 
 def test_every_lie_before_the_schema_is_an_error_too(con):
     with beside_healthy(con):
-        for lie in ("text", "another's end", "a batch of nothing", "a request"):
+        for lie in ("text", "the end of another", "a batch of nothing", "a request"):
             for place in ("infer_schema", "plan_partitions"):
                 text = error_of(con, query(place=place, how=lie))
                 assert f"{doing(place)}: the worker process PID broke the protocol and was killed: " in text
@@ -269,8 +283,7 @@ def test_a_stream_released_half_way_stops_the_reading(con, tmp_path):
         del batch
 
 
-@pytest.mark.parametrize("how", ["sleep", "hang in C", "stop"])
-@pytest.mark.parametrize("place", ["infer_schema", "plan_partitions", "batch"])
+@pytest.mark.parametrize(("how", "place"), [("hang in C", "infer_schema"), ("stop", "batch"), ("hang deaf", "batch")])
 def test_an_interrupt_ends_a_query_whose_worker_hangs(con, how, place, tmp_path):
     pids = tmp_path / "pids"
     interrupted_at = 0.0
@@ -289,9 +302,9 @@ def test_an_interrupt_ends_a_query_whose_worker_hangs(con, how, place, tmp_path)
         took = time.monotonic() - interrupted_at
         thread.join()
         assert "INTERRUPT" in text.upper(), text
-        assert took < 2
+        assert took < 5, "promptly; the processors are shared"
         pid = int(pids.read_text())
-        assert wait_until(lambda: how == "sleep" or pid not in workers(), 6), "it was killed"
+        assert wait_until(lambda: pid not in workers(), 6), "it was killed"
 
 
 def test_an_interrupt_runs_finally_and_keeps_the_worker(con, tmp_path):
@@ -303,6 +316,17 @@ def test_an_interrupt_runs_finally_and_keeps_the_worker(con, tmp_path):
         error_of(con, query(place="batch", how="sleep", pid=pids, log=log))
         thread.join()
         assert wait_until(lambda: _ended(log), 10), log.read_text()
+
+
+def test_a_read_whose_workers_are_ended_fails_and_is_never_short(con):
+    with nothing_left():
+        options = {"bascule_executor": "process", "batches": "5000", "rows": "3000"}
+        reader = pa.RecordBatchReader.from_stream(_native.Source(LABEL, options).plan().scan().partition(0))
+        batch = reader.read_next_batch()
+        _native.end_workers()
+        with pytest.raises(OSError, match=r"partition 0 of 2: read_partition: .*worker process") as caught:
+            reader.read_all()
+        del reader, batch, caught
 
 
 # ---- many ----
