@@ -612,6 +612,9 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 		return take_failure(&frame, q->doing, err);
 	}
 	if (frame.number == reader->number && frame.type == BSC__END) {
+		if (atomic_load(&reader->worker->ending)) {
+			return bsc__fail(err, BSC_WORKER, "%s: the host's worker processes were ended while it ran", q->doing);
+		}
 		*ended = true;
 		return BSC_OK;
 	}

@@ -638,7 +638,8 @@ void bsc_process_end_workers(int timeout_ms)
 		if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_DRAINING) {
 			quit(w);
 		} else if (w->state == BSC__WORKER_BUSY) {
-			/* Whoever has it sees its end. */
+			/* Whoever has it sees its end, as an error. */
+			atomic_store(&w->ending, true);
 			tell(w, BSC__STOP, w->request);
 			tell(w, BSC__QUIT, 0);
 		}

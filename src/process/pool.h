@@ -57,6 +57,7 @@ struct bsc__worker {
 	struct bsc__segments segments; /* the caller's or, DRAINING, the pool's */
 	uint64_t request;              /* the last one asked, likewise */
 	_Atomic int64_t refs;
+	atomic_bool ending; /* it was told to end, whatever it does: its END is no partition's */
 
 	/* The pool's lock guards these. */
 	struct bsc__worker *next;

@@ -244,17 +244,19 @@ static int await_hello(struct bsc__worker *worker, const char *doing, const stru
 	enum { SLICE_MS = 20 };
 	struct told told = {.len = 0};
 	struct bsc__frame frame;
+	struct bsc_error why;
 	int64_t begun = bsc__now_ms(), most = wait->timeout_ms ? wait->timeout_ms : START_TIMEOUT_MS;
 	struct bsc__waiting waiting = {0};
 	int rc = -1;
 	while (rc == -1) {
 		listen_to(worker, &told);
-		switch (bsc__channel_receive(&worker->channel, &frame, err)) {
+		switch (bsc__channel_receive(&worker->channel, &frame, &why)) {
 		case BSC__CHANNEL_FRAME:
 			rc = check_hello(worker, &frame, doing, err);
 			break;
 		case BSC__CHANNEL_BROKEN:
-			rc = BSC_WORKER;
+			rc = bsc__fail(err, BSC_WORKER, "%s: what %s started as a worker process is none: %.1000s", doing,
+			               worker->key.python, why.message);
 			break;
 		case BSC__CHANNEL_CLOSED:
 			rc = fail_start(worker, doing, &told, err);
