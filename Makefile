@@ -19,7 +19,7 @@ $(VENV)/.tools: requirements-dev.txt tools/make_venv.sh
 	touch $@
 
 # Editable: a change in Python needs no build.
-$(VENV)/.built: $(VENV)/.tools CMakeLists.txt pyproject.toml tools/fetch_sdist.py tools/duckdb_api_names.py $(C_SOURCES)
+$(VENV)/.built: $(VENV)/.tools CMakeLists.txt pyproject.toml tools/fetch_sdist.py tools/duckdb_api_names.py tools/duckdb_footer.py $(C_SOURCES)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[duckdb]'
 	touch $@
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import pyarrow as pa
@@ -133,7 +134,7 @@ class Wide:
 
 
 class Yields:
-    """Yields what the test put into ``items``, under ``schema``; one partition."""
+    """Yields what the test put into ``items``, or a function of it returns, under ``schema``; one partition."""
 
     schema: Any = AB
     items: list[Any] = []  # noqa: RUF012
@@ -145,7 +146,8 @@ class Yields:
         return [{}]
 
     def read_partition(self, partition_spec, options) -> Iterator[Any]:
-        yield from self.items
+        for item in self.items:
+            yield item() if isinstance(item, FunctionType) else item
 
 
 def good_batch() -> pa.RecordBatch:

@@ -18,7 +18,9 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "src/process": ("bascule.h", "base/", "process/", "nanoarrow/"),
     "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "source/", "scan/", "nanoarrow/"),
-    "engines/duckdb": ("bascule.h", "api.h", "call.h", "nested.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
+    "engines/duckdb": (
+        *("bascule.h", "api.h", "call.h", "nested.h", "register.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
+    ),
     "python/bascule/_native": (
         "bascule.h",
         "duckdb_adapter.h",
@@ -37,7 +39,34 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
 
 #: What C11 and POSIX bring; anything else in <> belongs to a room.
 SYSTEM = frozenset(
-    ["dlfcn", "errno", "fcntl", "limits", "poll", "pthread", "signal", "spawn", "stdarg", "stdatomic", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "sys/mman", "sys/prctl", "sys/resource", "sys/socket", "sys/stat", "sys/types", "sys/un", "sys/wait", "time", "unistd"]
+    [
+        "dlfcn",
+        "errno",
+        "fcntl",
+        "limits",
+        "poll",
+        "pthread",
+        "signal",
+        "spawn",
+        "stdarg",
+        "stdatomic",
+        "stdbool",
+        "stddef",
+        "stdint",
+        "stdio",
+        "stdlib",
+        "string",
+        "sys/mman",
+        "sys/prctl",
+        "sys/resource",
+        "sys/socket",
+        "sys/stat",
+        "sys/types",
+        "sys/un",
+        "sys/wait",
+        "time",
+        "unistd",
+    ]
 )
 
 

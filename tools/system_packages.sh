@@ -9,6 +9,8 @@ ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.tsan* >/dev/null 2>&1 || m
 [ -e /usr/include/cmocka.h ] || missing="$missing libcmocka-dev"
 PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null || missing="$missing mariadb-server-core"
 command -v mariadb >/dev/null || missing="$missing mariadb-client-core"
+command -v javac >/dev/null || missing="$missing default-jdk-headless"
+command -v mvn >/dev/null || missing="$missing maven"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

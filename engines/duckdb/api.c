@@ -1,49 +1,13 @@
-/* The function table, by name from the DuckDB that is in this process; errors. */
+/* DuckDB's version; errors. */
 #include "api.h"
-
-#include <dlfcn.h>
-#include <stdio.h>
-
-#include "duckdb_api_names.h" /* generated: the table's members in order */
 
 duckdb_ext_api_v2 duckdb_ext_api;
 
-_Static_assert(sizeof(duckdb_ext_api_v2) ==
-                   sizeof(duckdb_api_names) / sizeof(*duckdb_api_names) * sizeof(void (*)(void)),
-               "the generated names are not those of the header");
-
-static int fail_load(struct bsc_error *err, const char *library_path, const char *what, const char *detail)
+bool api_is_duckdbs(void)
 {
-	err->status = BSC_INVALID;
-	snprintf(err->message, sizeof(err->message), "DuckDB's library %s %s%s", library_path, what, detail);
-	return BSC_INVALID;
-}
-
-int api_load(const char *library_path, duckdb_register_fn *register_out, struct bsc_error *err)
-{
-	void *library = dlopen(library_path, RTLD_NOW | RTLD_NOLOAD);
-	if (!library) {
-		return fail_load(err, library_path, "is not loaded: ", dlerror());
-	}
-	size_t n = sizeof(duckdb_api_names) / sizeof(*duckdb_api_names);
-	for (size_t i = 0; i < n; i++) {
-		void *function = dlsym(library, duckdb_api_names[i]);
-		if (!function) {
-			return fail_load(err, library_path, "is not DuckDB " BSC_DUCKDB_VERSION ", it lacks ", duckdb_api_names[i]);
-		}
-		memcpy((char *)&duckdb_ext_api + i * sizeof(function), &function, sizeof(function));
-	}
 	duckdb_v2_str version = {0}, ours = str_of("v" BSC_DUCKDB_VERSION);
-	if (duckdb_v2_library_version(&version, NULL) != DUCKDB_V2_ERROR_NONE || version.len != ours.len ||
-	    memcmp(version.ptr, ours.ptr, ours.len) != 0) {
-		return fail_load(err, library_path, "is another DuckDB than ", ours.ptr);
-	}
-	void *symbol = dlsym(library, "duckdb_register_static_extension");
-	if (!symbol) {
-		return fail_load(err, library_path, "lacks ", "duckdb_register_static_extension");
-	}
-	memcpy(register_out, &symbol, sizeof(symbol));
-	return BSC_OK;
+	return duckdb_v2_library_version(&version, NULL) == DUCKDB_V2_ERROR_NONE && version.len == ours.len &&
+	       memcmp(version.ptr, ours.ptr, ours.len) == 0;
 }
 
 static DUCKDB_V2_ERROR code_of(int status)

@@ -13,14 +13,12 @@
 /* Rows of DuckDB's chunks; the importer cuts a batch into such. */
 #define CHUNK_ROWS 2048
 
-/* Filled by api_load; each duckdb_v2_* name is a member of it. */
+/* Each duckdb_v2_* name is a member of it. Filled before anything else of DuckDB's is called: by name (static.c),
+ * or by the DuckDB that loads us (extension.c). */
 DUCKDB_EXTENSION_EXTERN
 
-/* Fills the table by name from the shared object that holds DuckDB, which is
- * loaded already; all of it, or an error that says what is missing.
- * *register_out: DuckDB's function that registers a static extension. */
-typedef int32_t (*duckdb_register_fn)(duckdb_extension_describe_t describe);
-int api_load(const char *library_path, duckdb_register_fn *register_out, struct bsc_error *err) BSC_MUST_CHECK;
+/* Once the table is filled: is it of the one version that this adapter works with? */
+bool api_is_duckdbs(void);
 
 /* Reports a failure of the core, or of this adapter, in DuckDB's terms. */
 void fail_with(duckdb_v2_error_info_handle *err, const struct bsc_error *error);

@@ -306,25 +306,48 @@ static duckdb_v2_value_handle setting(const struct call *call, const char *name)
 	return value;
 }
 
+static bool add_default(struct call *call, const char *name, duckdb_v2_str value)
+{
+	struct bsc_error error;
+	int rc = bsc_options_add_default(call->options, (struct bsc_str){name, strlen(name)},
+	                                 (struct bsc_str){value.ptr, value.len}, &error);
+	if (rc != BSC_OK) {
+		fail_with(call->err, &error);
+	}
+	return rc == BSC_OK;
+}
+
+/* As many workers as the engine has threads, which read partitions. */
+static bool take_threads(struct call *call)
+{
+	duckdb_v2_value_handle threads = setting(call, "threads");
+	DUCKDB_V2_LOGICAL_TYPE_ID id;
+	size_t len = 0;
+	char *text = threads && type_id_of(threads, &id, call->err) == DUCKDB_V2_ERROR_NONE
+	                 ? text_of(call, "threads", threads, id, &len)
+	                 : NULL;
+	bool good = !threads || (text && add_default(call, "bascule_workers", (duckdb_v2_str){text, len}));
+	free(text);
+	(void)duckdb_v2_value_destroy(&threads);
+	return good;
+}
+
 /* SET bascule_...: below an option of the call, above a default. */
 static bool take_settings(struct call *call)
 {
-	for (const char *const *name = bsc_setting_names(); *name; name++) {
+	bool good = true;
+	for (const char *const *name = bsc_setting_names(); *name && good; name++) {
 		duckdb_v2_value_handle value = strncmp(*name, "bascule_", 8) == 0 ? setting(call, *name) : NULL;
 		duckdb_v2_str text;
-		struct bsc_error error;
-		int rc = BSC_OK;
 		if (value && duckdb_v2_value_get_varchar(value, &text, NULL) == DUCKDB_V2_ERROR_NONE && text.len) {
-			rc = bsc_options_add_default(call->options, (struct bsc_str){*name, strlen(*name)},
-			                             (struct bsc_str){text.ptr, text.len}, &error);
+			good = add_default(call, *name, text);
 		}
 		(void)duckdb_v2_value_destroy(&value);
-		if (rc != BSC_OK) {
-			fail_with(call->err, &error);
-			return false;
+		if (good && strcmp(*name, "bascule_workers") == 0) {
+			good = take_threads(call);
 		}
 	}
-	return true;
+	return good;
 }
 
 /* Options choose code to run, so a database that may not reach outside may not. */

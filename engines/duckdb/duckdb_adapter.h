@@ -2,7 +2,10 @@
  *
  * DuckDB's C API v2 <-> bascule.h, and nothing else. The C API v2 is unstable:
  * an adapter works with exactly the DuckDB version it was built for, and no other
- * room knows it. */
+ * room knows it.
+ *
+ * It comes in two objects: within _native, by the functions below (static.c), and as
+ * bascule.duckdb_extension, which DuckDB itself loads (extension.c). */
 #ifndef BSC_DUCKDB_ADAPTER_H
 #define BSC_DUCKDB_ADAPTER_H
 

@@ -1,8 +1,6 @@
 /* What DuckDB is told of us, for each database that it opens: the table function,
  * the replacement scan, the settings. */
-#include "duckdb_adapter.h"
-
-#include <stdio.h>
+#include "register.h"
 
 #include "call.h"
 #include "scan.h"
@@ -143,44 +141,13 @@ out:
 	return code;
 }
 
-/* ---- the extension ---- */
+/* ---- all of it ---- */
 
-static void init(struct duckdb_v2_extension_input *input)
+void register_adapter(const struct duckdb_v2_extension_input *input, const struct bsc_executor *opener)
 {
 	duckdb_v2_factory_handle factory;
+	python_function.executor = jdbc_function.executor = opener;
 	if (duckdb_v2_context_get_factory(input->context, &factory, input->err) == DUCKDB_V2_ERROR_NONE) {
 		(void)register_all(input, factory);
 	}
-}
-
-static int32_t describe(duckdb_extension_descriptor *descriptor)
-{
-	descriptor->version = 1;
-	descriptor->name = "bascule";
-	descriptor->extension_version = BSC_VERSION;
-	descriptor->api_version = "v" BSC_DUCKDB_VERSION;
-	descriptor->entry_capi_v2 = (void (*)(void))init;
-	return 0;
-}
-
-const char *duckdb_adapter_version(void)
-{
-	return BSC_DUCKDB_VERSION;
-}
-
-int duckdb_adapter_register(const char *library_path, const struct bsc_executor *opener, struct bsc_error *err)
-{
-	duckdb_register_fn register_extension;
-	int rc = api_load(library_path, &register_extension, err);
-	if (rc != BSC_OK) {
-		return rc;
-	}
-	python_function.executor = jdbc_function.executor = opener;
-	if (register_extension(describe) != 0) {
-		err->status = BSC_INVALID;
-		snprintf(err->message, sizeof(err->message), "DuckDB refused to register the extension 'bascule' (%s)",
-		         library_path);
-		return BSC_INVALID;
-	}
-	return BSC_OK;
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from bascule._extension import extension_path
 from bascule.contract import ArrowBatchDataSource, Option
 from bascule.errors import BasculeError, ContractError, MismatchError, OptionError, SourceNotFoundError
 from bascule.options import Options, declared
@@ -29,6 +30,7 @@ __all__ = [
     "SourceNotFoundError",
     "connect",
     "declared",
+    "extension_path",
 ]
 
 

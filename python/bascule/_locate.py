@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import importlib
 import importlib.machinery
-import importlib.metadata
 import importlib.util
 import sys
 import threading
@@ -85,6 +83,8 @@ def forget_files() -> None:
 
 def from_entry_point(name: str) -> type:
     """The class that an installed package offers under a short name (entry point group ``bascule.sources``)."""
+    import importlib.metadata  # takes longer than the rest of bascule
+
     points = importlib.metadata.entry_points(group=_GROUP)
     named = [p for p in points if p.name == name]
     if not named:
@@ -120,6 +120,8 @@ class _FromSource(importlib.machinery.SourceFileLoader):
 
 def _load(file: Path) -> Any:
     """Runs a file as a module of its own; modules beside it can be imported meanwhile."""
+    import hashlib
+
     name = f"bascule_file_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
     if spec is None or spec.loader is None:

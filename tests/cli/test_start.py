@@ -41,9 +41,32 @@ def test_a_query_on_a_pipe_imports_duckdb_alone():
 def test_help_names_the_commands_and_the_exit_codes():
     done = bascule("--help")
     assert done.returncode == 0
-    for word in ("query", "describe", "check", "sources", "doctor", "completion", "130  interrupted"):
+    for word in ("query", "describe", "check", "sources", "doctor", "extension-path", "completion", "130  interrupted"):
         assert word in done.stdout
     assert bascule("--version").stdout == f"bascule {package.__version__}\n"
+
+
+def test_extension_path_prints_the_file_and_imports_nothing_heavy():
+    done = bascule("extension-path")
+    assert (done.returncode, done.stderr) == (0, "")
+    path = Path(done.stdout.removesuffix("\n"))
+    assert path == package.extension_path()
+    assert path.name == "bascule.duckdb_extension"
+    assert path.is_file()
+    assert imported("extension-path") == set()
+
+
+def test_extension_path_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr("bascule._extension._NAME", "none.duckdb_extension")
+    with pytest.raises(package.BasculeError) as e:
+        package.extension_path()
+    assert "none.duckdb_extension is not in" in str(e.value)
+    code = (
+        "import bascule._extension as e; e._NAME = 'none.duckdb_extension'\n"
+        "from bascule.cli import main; main(['extension-path'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {e.value}\n")
 
 
 def test_an_unknown_command_is_wrong_usage():
@@ -58,7 +81,14 @@ def test_doctor_finds_everything_in_order():
     assert told["bascule"] == package.__version__
     assert told["interpreter"] == sys.executable
     states = {finding["name"]: finding["state"] for finding in told["findings"]}
-    assert states["bascule._native"] == states["pyarrow"] == states["duckdb"] == states["python(...) in DuckDB"] == "ok"
+    assert (
+        states["bascule._native"]
+        == states["bascule.duckdb_extension"]
+        == states["pyarrow"]
+        == states["duckdb"]
+        == states["python(...) in DuckDB"]
+        == "ok"
+    )
     assert states["datafusion"] == "adapter not built in this version"
     assert {"polars", "pandas", "pyspark", "pysail", "adbc_driver_sqlite", "connectorx", "sqlglot"} <= states.keys()
 
@@ -71,11 +101,22 @@ def test_doctor_says_what_is_broken_and_what_mends_it(tmp_path):
     (tmp_path / "adbc_driver_sqlite.py").write_text("")
     done = bascule("doctor", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
-    broken = next(line.split() for line in done.stdout.splitlines() if line.startswith("engine  duckdb"))
+    broken = next(row for line in done.stdout.splitlines() if (row := line.split())[:2] == ["engine", "duckdb"])
     assert "broken" in broken
     assert "'bascule[duckdb]'" in broken
     assert "duckdb: ImportError: a library is gone" in done.stdout.splitlines()
     assert done.stderr == "Error: broken: duckdb, python(...) in DuckDB\n"
+
+
+def test_doctor_says_where_the_environments_of_files_are(tmp_path):
+    place = tmp_path / "bascule" / "environments"
+    told = json.loads(bascule("doctor", "--json", env={"XDG_CACHE_HOME": str(tmp_path)}).stdout)
+    assert told["environments"] == f"{place} (none yet)"
+    (place / "0123").mkdir(parents=True)
+    (place / "0123" / "file").write_bytes(b"x" * 3_000_000)
+    (place / ".0123.lock").touch()
+    told = json.loads(bascule("doctor", "--json", env={"XDG_CACHE_HOME": str(tmp_path)}).stdout)
+    assert told["environments"] == f"{place} (1 of them, 3 MB)"
 
 
 def test_another_duckdb_is_too_new(tmp_path):
@@ -122,6 +163,7 @@ def complete(shop: Path, tmp_path: Path):  # noqa: F811
 
 def test_bash_completes_commands_sources_options_and_formats(complete):
     assert complete("bascule", "d") == ["describe", "doctor"]
+    assert complete("bascule", "ext") == ["extension-path"]
     assert complete("bascule", "describe", "or") == ["orders"]
     assert complete("bascule", "describe", "orders", "-o", "p") == ["password=", "pin="]
     assert complete("bascule", "describe", "orders", "-o", "order", "=", "d") == ["down"]

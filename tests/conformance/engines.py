@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -25,32 +26,38 @@ class Engine:
     fails_with: tuple[type[BaseException], ...]
 
 
-def _native_read(source: str, options: dict[str, str], columns: list[str] | None) -> pa.Table:
+#: The option that chooses the executor.
+EXECUTOR = "bascule_executor"
+
+
+def _native_read(executor: str, source: str, options: dict[str, str], columns: list[str] | None) -> pa.Table:
     from bascule._native import Source
 
-    plan = Source(source, options).plan(columns)
+    plan = Source(source, {**options, EXECUTOR: executor}).plan(columns)
     scan = plan.scan()
     streams = [pa.RecordBatchReader.from_stream(scan.partition(i)) for i in range(plan.partition_count)]
     return pa.Table.from_batches([b for s in streams for b in s], schema=pa.schema(plan))
 
 
-def _native() -> Engine:
+def _native(executor: str) -> Engine:
     from bascule import BasculeError
 
+    read = partial(_native_read, executor)
     return Engine(
         "native",
-        _native_read,
-        lambda source, options: _native_read(source, options, []).num_rows,
+        read,
+        lambda source, options: read(source, options, []).num_rows,
         (BasculeError, OSError, pa.ArrowException),
     )
 
 
-def _duckdb() -> Engine:
+def _duckdb(executor: str) -> Engine:
     import duckdb
 
     import bascule
 
     con = bascule.connect(config={"threads": 2})
+    con.execute(f"SET {EXECUTOR} = '{executor}'")
 
     def call(source: str, options: dict[str, str]) -> tuple[str, list[Any]]:
         return "python(?, options := map_from_entries(?))", [source, [{"k": k, "v": v} for k, v in options.items()]]
@@ -69,4 +76,8 @@ def _duckdb() -> Engine:
 
 
 #: By name and executor: each is made when first used.
-ENGINES: dict[str, Callable[[], Engine]] = {"native-inprocess": _native, "duckdb-inprocess": _duckdb}
+ENGINES: dict[str, Callable[[], Engine]] = {
+    f"{name}-{executor}": partial(make, executor)
+    for executor in ("inprocess", "process")
+    for name, make in (("native", _native), ("duckdb", _duckdb))
+}

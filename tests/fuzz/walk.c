@@ -124,7 +124,8 @@ static void walk_layout(const struct ArrowSchema *field, const struct ArrowArray
 		touch(array->buffers[0], from / 8, (from + n - 1) / 8 - from / 8 + 1);
 	}
 	int64_t width = format_width(format);
-	if (width >= 0 && n > 0) {
+	bool no_bytes = strcmp(format, "w:0") == 0;
+	if (width >= 0 && n > 0 && !no_bytes) {
 		touch(array->buffers[1], width ? from * width : from / 8,
 		      width ? n * width : (from + n - 1) / 8 - from / 8 + 1);
 	} else if (has_offsets(format) && n > 0) {

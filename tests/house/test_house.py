@@ -74,6 +74,12 @@ def test_the_module_exports_its_init_function_alone():
     assert tool("check_exports").complaints(native()) == []
 
 
+def test_the_extension_exports_its_entry_point_alone():
+    from bascule._extension import extension_path
+
+    assert tool("check_exports").complaints(str(extension_path())) == []
+
+
 def test_the_export_check_sees_more_symbols(tmp_path):
     (tmp_path / "x.c").write_text(
         "int stray = 1; int duckdb_open(void); int PyInit__native(void) { return duckdb_open(); }"
@@ -82,6 +88,11 @@ def test_the_export_check_sees_more_symbols(tmp_path):
     found = tool("check_exports").complaints(str(tmp_path / "x.so"))
     assert "exports ['PyInit__native', 'stray']" in found[0]
     assert "needs DuckDB to load: ['duckdb_open']" in found[1]
+    (tmp_path / "y.c").write_text("void Py_Initialize(void); int stray = 1; void f(void) { Py_Initialize(); }")
+    run("cc", "-shared", "-fPIC", "-o", tmp_path / "y.duckdb_extension", tmp_path / "y.c")
+    found = tool("check_exports").complaints(str(tmp_path / "y.duckdb_extension"))
+    assert "exports ['f', 'stray'], expected ['bascule_init_c_api_v2']" in found[0]
+    assert "needs Python to load: ['Py_Initialize']" in found[1]
 
 
 @pytest.mark.parametrize("build_type", ["Debug", "Release"])
@@ -100,6 +111,7 @@ def test_clang_builds_everything_without_a_warning(build_type):
     run(BIN / "cmake", "--build", build)
     (module,) = build.glob("_native*.so")
     assert tool("check_exports").complaints(str(module), str(build / "libbascule.a")) == []
+    assert tool("check_exports").complaints(str(build / "bascule.duckdb_extension")) == []
 
 
 def test_files_stay_small_enough_to_read():

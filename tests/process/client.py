@@ -70,6 +70,7 @@ class Client:
         self._in = bytearray()
         self._fds: list[int] = []
         self._number = 0
+        self._schema: pa.Schema | None = None  # of the batches
         self.segments: dict[int, mmap.mmap] = {}
         self.send(
             Frame.SETUP,
@@ -194,13 +195,12 @@ class Client:
 
     def batches(self, number: int, n: int | None = None) -> Iterator[Batch]:
         """What a READ sends: all of it, or ``n`` batches."""
-        schema: pa.Schema | None = None
         while n is None or n > 0:
             received = self.receive()
             if received.kind == Frame.BATCH:
                 if received.reader.numbers("B")[0]:
-                    schema = schema_from(received.reader)
-                yield Batch(self, received.number, schema, received.reader)
+                    self._schema = schema_from(received.reader)
+                yield Batch(self, received.number, self._schema, received.reader)
                 n = n if n is None else n - 1
                 continue
             assert received.number == number

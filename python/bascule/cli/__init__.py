@@ -30,6 +30,10 @@ _COMMANDS = {
     "check": ("bascule.cli.check:command", "Verify that a class implements the interface."),
     "sources": ("bascule.cli.sources:command", "List the installed sources and their options."),
     "doctor": ("bascule.cli.doctor:command", "Show what is installed, and what is missing for what."),
+    "extension-path": (
+        "bascule.cli.extension:command",
+        "Print the file that a DuckDB without Python loads.",
+    ),
     "completion": ("bascule.cli.completion:command", "Print the completion script of a shell."),
 }
 _EPILOG = """\b

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -15,9 +17,10 @@ from typing import Any
 
 import click
 
-from bascule import __version__
+from bascule import __version__, _environment, extension_path
 from bascule.cli import tables
 from bascule.cli.failures import Failure
+from bascule.errors import BasculeError
 
 __all__ = ["OneRow", "command"]
 
@@ -25,6 +28,7 @@ _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
 _ADAPTERS = {"pyspark": "spark", "pysail": "spark"}
 _DRIVERS = {
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
+    "scripts": ("packaging", "uv"),
 }
 _NO_ADAPTER = "adapter not built in this version"
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
@@ -76,8 +80,9 @@ def command(as_json: bool) -> None:
         "python": platform.python_version(),
         "interpreter": sys.executable,
         "platform": platform.platform(),
+        "environments": _environments(),
     }
-    findings = [_core(), _pyarrow(), *map(_engine, _ENGINES), *_drivers(), _query()]
+    findings = [_core(), _extension(), _pyarrow(), *map(_engine, _ENGINES), *_drivers(), _query()]
     broken = [finding.name for finding in findings if finding.state in _BROKEN]
     if as_json:
         click.echo(json.dumps({**about, "findings": [asdict(f) for f in findings], "broken": broken}, indent=2))
@@ -98,9 +103,31 @@ def _show(about: dict[str, str], findings: list[_Finding]) -> None:
             click.echo(f"\n{finding.name}: {finding.detail}")
 
 
+def _environments() -> str:
+    """Where the environments of files with dependencies are, and their size. Packages that uv linked from its own
+    cache take no more room than there, but count."""
+    try:
+        cache = _environment.cache()
+    except BasculeError as e:
+        return str(e)
+    count = size = 0
+    if cache.is_dir():
+        count = sum(not entry.name.startswith(".") for entry in cache.iterdir())
+        for directory, _, names in os.walk(cache):
+            for name in names:
+                with contextlib.suppress(OSError):  # one is being made, or deleted
+                    size += os.lstat(f"{directory}/{name}").st_size
+    return f"{cache} ({count} of them, {size / 1e6:.0f} MB)" if count else f"{cache} (none yet)"
+
+
 def _core() -> _Finding:
     mend = "pip install --force-reinstall bascule"
     return _tried("core", "bascule._native", partial(importlib.import_module, "bascule._native"), __version__, mend)
+
+
+def _extension() -> _Finding:
+    mend = "pip install --force-reinstall bascule"
+    return _tried("core", "bascule.duckdb_extension", extension_path, __version__, mend)
 
 
 def _pyarrow() -> _Finding:
