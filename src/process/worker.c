@@ -451,6 +451,10 @@ int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wai
 	struct bsc_error why;
 	int64_t begun = 0;
 	int rc = -1;
+	if (worker->foreign) {
+		/* What it sent before the fork lies where the parent's reads go on. */
+		return bsc__worker_died(worker, doing, err);
+	}
 	while (rc == -1) {
 		switch (bsc__channel_receive(&worker->channel, frame, &why)) {
 		case BSC__CHANNEL_FRAME:
