@@ -160,6 +160,28 @@ static int64_t count_lines(const char *path, const char *word)
 	return n;
 }
 
+/* Sends each a signal; 0: none. Returns how many there are. */
+static int64_t each_child(int signal)
+{
+	int64_t n = 0;
+	DIR *folder = opendir("/proc/self/task");
+	for (struct dirent *entry; folder && (entry = readdir(folder));) {
+		char path[64];
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", entry->d_name);
+		FILE *file = fopen(path, "re");
+		for (int pid; file && fscanf(file, "%d", &pid) == 1; n++) {
+			(void)kill(pid, signal);
+		}
+		if (file) {
+			(void)fclose(file);
+		}
+	}
+	if (folder) {
+		(void)closedir(folder);
+	}
+	return n;
+}
+
 struct fake_usage fake_usage(void)
 {
 	struct fake_usage usage = {.mappings = count_lines("/proc/self/maps", "memfd:bascule")};
@@ -170,22 +192,13 @@ struct fake_usage fake_usage(void)
 	if (folder) {
 		(void)closedir(folder);
 	}
-	char path[64];
-	folder = opendir("/proc/self/task");
-	for (struct dirent *entry; folder && (entry = readdir(folder));) {
-		snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", entry->d_name);
-		FILE *file = fopen(path, "re");
-		for (int pid; file && fscanf(file, "%d", &pid) == 1;) {
-			usage.children++;
-		}
-		if (file) {
-			(void)fclose(file);
-		}
-	}
-	if (folder) {
-		(void)closedir(folder);
-	}
+	usage.children = each_child(0);
 	return usage;
+}
+
+void fake_kill_children(void)
+{
+	(void)each_child(SIGKILL);
 }
 
 /* ---- the worker ---- */

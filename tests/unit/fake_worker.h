@@ -41,5 +41,6 @@ struct fake_usage {
 	int64_t descriptors, mappings, children;
 };
 struct fake_usage fake_usage(void);
+void fake_kill_children(void);
 
 #endif
