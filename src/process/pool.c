@@ -21,11 +21,12 @@
 #define KILL_MS 3000
 /* How long a caller waits for a worker to come back before one more is started. */
 #define OVERFLOW_MS 100
+/* How often it is tried to send what a worker did not take. */
+#define FLUSH_MS 20
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* a worker came back, or is gone */
 static struct bsc__worker *workers;                       /* guarded by lock; each with a reference */
-static int64_t n_starting;                                /* guarded by lock */
 static int64_t n_warm;                                    /* guarded by lock: to keep of one key */
 static bool thread_runs;                                  /* guarded by lock */
 static int wake_ends[2] = {-1, -1};                       /* a byte: the thread is to look again */
@@ -121,22 +122,20 @@ static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
 	pthread_cond_broadcast(&changed);
 }
 
-static void wake(void)
+void bsc__pool_wake(void)
 {
 	if (wake_ends[1] >= 0 && write(wake_ends[1], "", 1) < 0) {
 		return; /* full: it is awake */
 	}
 }
 
-/* Sends a frame without a payload. */
+/* Sends a frame without a payload. Without waiting: who sends to it now may have to wait for long. */
 static void tell(struct bsc__worker *worker, enum bsc__frame_type type, uint64_t number)
 {
 	struct bsc__bytes out;
 	bsc__bytes_init(&out, 64);
 	bsc__frame_end(&out, bsc__frame_begin(&out, type, number));
-	if (!out.failed) {
-		(void)bsc__channel_send(&worker->channel, out.ptr, out.len, -1, 0);
-	}
+	bsc__worker_post(worker, &out);
 	bsc__bytes_release(&out);
 }
 
@@ -144,14 +143,14 @@ static void quit(struct bsc__worker *worker)
 {
 	set_state(worker, BSC__WORKER_QUITTING);
 	tell(worker, BSC__QUIT, 0);
-	wake();
+	bsc__pool_wake();
 }
 
 static void die(struct bsc__worker *worker)
 {
 	set_state(worker, BSC__WORKER_DEAD);
 	bsc__worker_signal(worker, SIGKILL);
-	wake();
+	bsc__pool_wake();
 }
 
 static bool knows(const struct bsc__worker *worker, uint64_t instance)
@@ -184,19 +183,21 @@ static void watch(struct watched *watched, struct bsc__worker *worker, int fd, s
 	}
 }
 
-/* DRAINING: reads until the answer. With lock held: nobody else has it. */
-static void drain(struct bsc__worker *worker)
+/* DRAINING: reads until the answer. With lock held: nobody else has it. True: there may be more, which one that
+ * floods always has. */
+static bool drain(struct bsc__worker *worker)
 {
+	enum { FRAMES_AT_ONCE = 256 };
 	struct bsc__frame frame;
 	struct bsc_error err;
-	for (;;) {
+	for (int i = 0; i < FRAMES_AT_ONCE; i++) {
 		enum bsc__channel_state state = bsc__channel_receive(&worker->channel, &frame, &err);
 		if (state == BSC__CHANNEL_EMPTY) {
-			return;
+			return false;
 		}
 		if (state != BSC__CHANNEL_FRAME) {
 			die(worker);
-			return;
+			return false;
 		}
 		switch (frame.type) {
 		case BSC__SEGMENT: {
@@ -205,7 +206,7 @@ static void drain(struct bsc__worker *worker)
 			(void)close(frame.fd);
 			if (rc != BSC_OK) {
 				die(worker);
-				return;
+				return false;
 			}
 			break;
 		}
@@ -214,7 +215,7 @@ static void drain(struct bsc__worker *worker)
 			break;
 		case BSC__BATCH:
 			bsc__worker_ref(worker);
-			bsc__pool_release_slot(worker, frame.number, UINT32_MAX);
+			bsc__pool_release_slot(worker, frame.number, 0);
 			break;
 		case BSC__END:
 		case BSC__FAILED:
@@ -223,13 +224,14 @@ static void drain(struct bsc__worker *worker)
 		case BSC__PREPARED:
 			if (frame.number == worker->request) {
 				set_state(worker, BSC__WORKER_IDLE);
-				return;
+				return false;
 			}
 			break;
 		default:
 			break;
 		}
 	}
+	return true;
 }
 
 static int64_t count_idle(const struct bsc__worker *like)
@@ -270,6 +272,7 @@ static int64_t look_after(struct bsc__worker *worker, int64_t now)
 		return QUIT_MS - age;
 	case BSC__WORKER_DEAD:
 		return 5;
+	case BSC__WORKER_STARTING:
 	case BSC__WORKER_BUSY:
 		break;
 	}
@@ -287,7 +290,7 @@ static void bury(void)
 			continue;
 		}
 		(void)bsc__worker_print(w);
-		bsc__channel_close(&w->channel);
+		bsc__worker_close(w);
 		*link = w->next;
 		bsc__worker_unref(w);
 		pthread_cond_broadcast(&changed);
@@ -300,15 +303,19 @@ static int64_t look_around(struct watched *watched)
 	int64_t next = IDLE_MS, now = bsc__now_ms();
 	bury();
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state == BSC__WORKER_DRAINING) {
-			drain(w);
-		}
+		bool more = w->state == BSC__WORKER_DRAINING && drain(w);
 		int64_t due = look_after(w, now);
+		if (bsc__channel_flush(&w->channel) && due > FLUSH_MS) {
+			due = FLUSH_MS;
+		}
+		due = more ? 0 : due;
 		next = due < next ? due : next;
 	}
 	watched->n = 0;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		watch(watched, w, w->output, POLLIN);
+		if (w->state != BSC__WORKER_STARTING) {
+			watch(watched, w, w->output, POLLIN);
+		}
 		if (w->state == BSC__WORKER_DRAINING) {
 			watch(watched, w, w->channel.fd, POLLIN);
 		} else if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_QUITTING) {
@@ -364,18 +371,21 @@ static void after_fork_in_parent(void)
 }
 
 /* The workers are the parent's. Their sockets are closed here, or they would not see the
- * parent's end. What is left of them is left alone: their locks may be held for ever. */
+ * parent's end. Threads that are not here may have held their locks. */
 static void after_fork_in_child(void)
 {
 	for (struct bsc__worker *w = workers; w; w = w->next) {
 		w->foreign = true;
-		for (int *fd = (int[]){w->channel.fd, w->output, w->crash, -2}; *fd != -2; fd++) {
+		pthread_mutex_init(&w->lock, NULL);
+		bsc__channel_forked(&w->channel);
+		for (int *fd = (int[]){w->output, w->crash, -2}; *fd != -2; fd++) {
 			if (*fd >= 0) {
 				(void)close(*fd);
 			}
 		}
-		w->channel.fd = w->output = w->crash = -1;
+		w->output = w->crash = -1;
 		w->reaped = true;
+		strcpy(w->how, "belongs to the process that this one is a fork of");
 	}
 	for (int i = 0; i < 2; i++) {
 		if (wake_ends[i] >= 0) {
@@ -384,7 +394,6 @@ static void after_fork_in_child(void)
 		wake_ends[i] = -1;
 	}
 	workers = NULL;
-	n_starting = 0;
 	thread_runs = false;
 	changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
@@ -436,10 +445,9 @@ static struct bsc__worker *find_idle(const struct bsc__pool_key *key, uint64_t i
 
 static int64_t count_live(const struct bsc__pool_key *key)
 {
-	int64_t n = n_starting;
+	int64_t n = 0;
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		n += (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_BUSY || w->state == BSC__WORKER_DRAINING) &&
-		     bsc__pool_key_equal(&w->key, key);
+		n += w->state != BSC__WORKER_QUITTING && w->state != BSC__WORKER_DEAD && bsc__pool_key_equal(&w->key, key);
 	}
 	return n;
 }
@@ -456,32 +464,48 @@ static void wait_for_change(void)
 	(void)pthread_cond_timedwait(&changed, &lock, &until);
 }
 
+/* With lock held; not while it waits. */
 static int start_one(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
                      struct bsc__worker **out, struct bsc_error *err)
 {
-	int rc = bsc__worker_start(key, label, wait, out, err);
-	pthread_mutex_lock(&lock);
-	n_starting--;
-	if (rc == BSC_OK) {
-		bsc__worker_ref(*out);
-		(*out)->state = BSC__WORKER_BUSY;
-		(*out)->next = workers;
-		workers = *out;
-		wake();
+	struct bsc__worker *worker;
+	int rc = bsc__worker_new(key, label, &worker, err);
+	if (rc != BSC_OK) {
+		return rc;
 	}
-	pthread_cond_broadcast(&changed);
+	rc = bsc__worker_spawn(worker, err);
+	if (rc != BSC_OK) {
+		bsc__worker_unref(worker);
+		return rc;
+	}
+	bsc__worker_ref(worker);
+	set_state(worker, BSC__WORKER_STARTING);
+	worker->next = workers;
+	workers = worker;
 	pthread_mutex_unlock(&lock);
+	rc = bsc__worker_greet(worker, wait, err);
+	pthread_mutex_lock(&lock);
+	if (rc == BSC_OK) {
+		set_state(worker, BSC__WORKER_BUSY);
+		bsc__pool_wake();
+		*out = worker;
+	} else {
+		die(worker);
+		bsc__worker_unref(worker);
+	}
 	return rc;
 }
 
 /* Has an idle worker hung up, or said what nobody asked? */
 static bool is_well(struct bsc__worker *worker)
 {
+	enum { DROPS_MAX = 1 << 16 };
 	struct bsc__frame frame;
 	struct bsc_error ignored;
 	enum bsc__channel_state state;
+	int n_drops = 0;
 	while ((state = bsc__channel_receive(&worker->channel, &frame, &ignored)) == BSC__CHANNEL_FRAME &&
-	       frame.type == BSC__DROP) {
+	       frame.type == BSC__DROP && n_drops++ < DROPS_MAX) {
 		bsc__segments_drop(&worker->segments, frame.number);
 	}
 	if (state == BSC__CHANNEL_FRAME && frame.fd >= 0) {
@@ -509,10 +533,7 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 		} else if (found) {
 			die(found);
 		} else if (count_live(key) < n_workers || bsc__now_ms() - begun >= OVERFLOW_MS) {
-			n_starting++;
-			pthread_mutex_unlock(&lock);
 			rc = start_one(key, label, wait, out, err);
-			pthread_mutex_lock(&lock);
 		} else {
 			pthread_mutex_unlock(&lock);
 			bsc__waiting_begin(&waiting);
@@ -536,7 +557,10 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 void bsc__pool_check_in(struct bsc__worker *worker)
 {
 	pthread_mutex_lock(&lock);
-	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
+	if (!worker->foreign && worker->state == BSC__WORKER_BUSY && worker->ending) {
+		set_state(worker, BSC__WORKER_QUITTING);
+		bsc__pool_wake();
+	} else if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
 		set_state(worker, BSC__WORKER_IDLE);
 		if (count_idle(worker) > n_warm || worker->output < 0) {
 			quit(worker);
@@ -549,7 +573,10 @@ void bsc__pool_check_in(struct bsc__worker *worker)
 void bsc__pool_discard(struct bsc__worker *worker)
 {
 	pthread_mutex_lock(&lock);
-	if (!worker->foreign) {
+	if (!worker->foreign && worker->ending) {
+		set_state(worker, BSC__WORKER_QUITTING);
+		bsc__pool_wake();
+	} else if (!worker->foreign) {
 		die(worker);
 	}
 	pthread_mutex_unlock(&lock);
@@ -562,7 +589,7 @@ void bsc__pool_drain(struct bsc__worker *worker)
 	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
 		set_state(worker, BSC__WORKER_DRAINING);
 		tell(worker, BSC__STOP, worker->request);
-		wake();
+		bsc__pool_wake();
 	}
 	pthread_mutex_unlock(&lock);
 	bsc__worker_unref(worker);
@@ -591,17 +618,41 @@ bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance)
 	return there || more;
 }
 
+/* With lock held. */
+static void close_instance(struct bsc__worker *worker, uint64_t instance)
+{
+	for (size_t i = 0; i < worker->n_instances; i++) {
+		if (worker->instances[i] == instance) {
+			worker->instances[i] = worker->instances[--worker->n_instances];
+			tell(worker, BSC__CLOSE, instance);
+			break;
+		}
+	}
+}
+
+void bsc__pool_drop_instance(struct bsc__worker *worker, uint64_t instance)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign) {
+		close_instance(worker, instance);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void bsc__pool_close_instance(uint64_t instance)
 {
 	pthread_mutex_lock(&lock);
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		for (size_t i = 0; i < w->n_instances; i++) {
-			if (w->instances[i] == instance) {
-				w->instances[i] = w->instances[--w->n_instances];
-				tell(w, BSC__CLOSE, instance);
-				break;
-			}
-		}
+		close_instance(w, instance);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void bsc__pool_free_plan(struct bsc__worker *worker, uint64_t plan)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign) {
+		tell(worker, BSC__FREE, plan);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -612,19 +663,19 @@ int64_t bsc_process_worker_count(void)
 {
 	int64_t n = 0;
 	pthread_mutex_lock(&lock);
-	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		n++;
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		n += !bsc__worker_reap(w, 0);
 	}
 	pthread_mutex_unlock(&lock);
 	return n;
 }
 
-/* With lock held: all processes have ended. */
+/* With lock held: all that were told to have ended. Others may have been started since. */
 static bool all_ended(void)
 {
 	bool all = true;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		all = bsc__worker_reap(w, 0) && all;
+		all = (!w->ending || bsc__worker_reap(w, 0)) && all;
 	}
 	return all;
 }
@@ -634,26 +685,30 @@ void bsc_process_end_workers(int timeout_ms)
 	int64_t until = bsc__now_ms() + timeout_ms;
 	bool killed = false;
 	pthread_mutex_lock(&lock);
+	n_warm = 0;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
+		w->ending = true;
 		if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_DRAINING) {
 			quit(w);
 		} else if (w->state == BSC__WORKER_BUSY) {
-			/* Whoever has it sees its end, as an error. */
-			atomic_store(&w->ending, true);
+			/* Whoever has it sees its end, and takes no END for that of the rows. */
 			tell(w, BSC__STOP, w->request);
 			tell(w, BSC__QUIT, 0);
+		} else if (w->state == BSC__WORKER_STARTING) {
+			bsc__worker_signal(w, SIGKILL);
 		}
 	}
 	while (!all_ended()) {
 		if (!killed && bsc__now_ms() >= until) {
 			killed = true;
 			for (struct bsc__worker *w = workers; w; w = w->next) {
-				bsc__worker_signal(w, SIGKILL);
+				if (w->ending) {
+					bsc__worker_signal(w, SIGKILL);
+				}
 			}
 		}
-		wake();
+		bsc__pool_wake();
 		wait_for_change();
 	}
-	n_warm = 0;
 	pthread_mutex_unlock(&lock);
 }

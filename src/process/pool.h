@@ -41,6 +41,7 @@ struct bsc__wait {
 };
 
 enum bsc__worker_state {
+	BSC__WORKER_STARTING, /* its caller's, who waits for HELLO */
 	BSC__WORKER_BUSY,     /* its caller's */
 	BSC__WORKER_IDLE,     /* whoever checks it out */
 	BSC__WORKER_DRAINING, /* the pool's: what it was asked is not wanted any more */
@@ -55,9 +56,9 @@ struct bsc__worker {
 	pid_t pid;
 	struct bsc__channel channel;
 	struct bsc__segments segments; /* the caller's or, DRAINING, the pool's */
-	uint64_t request;              /* the last one asked, likewise */
+	_Atomic uint64_t request;      /* the last one asked; the caller sets it */
+	_Atomic bool ending;           /* bsc_process_end_workers: what it answers from now on may be cut short */
 	_Atomic int64_t refs;
-	atomic_bool ending; /* it was told to end, whatever it does: its END is no partition's */
 
 	/* The pool's lock guards these. */
 	struct bsc__worker *next;
@@ -91,9 +92,12 @@ void bsc__pool_discard(struct bsc__worker *worker);
 /* Tells it that what it was asked last is not wanted, and leaves it to the pool. */
 void bsc__pool_drain(struct bsc__worker *worker);
 
-/* Does it have the instance? add: from now on it has. */
+/* Does it have the instance? add: from now on it has. drop: it closes it, if it has. */
 bool bsc__pool_has_instance(struct bsc__worker *worker, uint64_t instance);
 bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance);
+void bsc__pool_drop_instance(struct bsc__worker *worker, uint64_t instance);
+/* It forgets a plan, whoever has it. */
+void bsc__pool_free_plan(struct bsc__worker *worker, uint64_t plan);
 /* Every worker that has it closes it. */
 void bsc__pool_close_instance(uint64_t instance);
 
@@ -121,6 +125,15 @@ bool bsc__wait_unwanted(const struct bsc__wait *wait);
 
 /* What the host added, never NULL; its members may be. */
 const struct bsc_process_host *bsc__process_host(void);
+
+/* The host's own part in a wait, begun at most once. */
+struct bsc__waiting {
+	bool begun;
+	void *host; /* what wait_begin gave */
+	bool interrupted;
+};
+void bsc__waiting_begin(struct bsc__waiting *waiting);
+void bsc__waiting_end(struct bsc__waiting *waiting);
 
 int64_t bsc__now_ms(void);
 
