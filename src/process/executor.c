@@ -433,6 +433,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	bsc__worker_ref(worker);
 	plan->worker = worker;
 	plan->pinned = true;
+	bsc__pool_park(worker, true);
 	*n_partitions_out = plan->n;
 	*plan_out = plan;
 	return BSC_OK;
@@ -500,6 +501,9 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 	}
 	pthread_mutex_unlock(&plan->lock);
 	bsc__waiting_end(&waiting);
+	if (reader->of_plan) {
+		bsc__pool_park(reader->worker, false);
+	}
 	return rc;
 }
 
@@ -510,6 +514,9 @@ static void let_go(struct reader *reader, int rc)
 	struct bsc__worker *worker = reader->worker;
 	bool keep = reader->of_plan && (rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH);
 	reader->worker = NULL;
+	if (keep) {
+		bsc__pool_park(worker, true);
+	}
 	pthread_mutex_lock(&plan->lock);
 	if (reader->counted) {
 		plan->n_reading--;
