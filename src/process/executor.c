@@ -168,7 +168,9 @@ static int prepare(void *ctx, const struct bsc__pool_key *key, struct bsc_str fi
 	*python_out = NULL;
 	snprintf(q.doing, sizeof(q.doing), "preparing the environment of %.*s", BSC__ARG(file));
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, host->is_main_thread && host->is_main_thread());
-	int rc = bsc__pool_check_out(key, 0, run->n_workers, q.doing, &q.wait, &worker, err);
+	char label[BSC__LABEL_CAP];
+	snprintf(label, sizeof(label), "%.*s", BSC__ARG(file));
+	int rc = bsc__pool_check_out(key, 0, run->n_workers, label, &q.wait, &worker, err);
 	if (rc != BSC_OK) {
 		return rc;
 	}
