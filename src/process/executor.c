@@ -486,12 +486,45 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 	if (rc == BSC_OK) {
 		plan->n_reading++;
 		reader->counted = true;
-		if (plan->pinned && !plan->in_use) {
-			plan->in_use = reader->of_plan = true;
-			reader->worker = plan->worker;
-		}
 	}
 	pthread_mutex_unlock(&plan->lock);
+	return rc;
+}
+
+static bool own_is_free(void *ctx)
+{
+	struct plan *plan = ctx;
+	pthread_mutex_lock(&plan->lock);
+	bool is_free = plan->pinned && !plan->in_use;
+	pthread_mutex_unlock(&plan->lock);
+	return is_free;
+}
+
+static bool take_own(struct reader *reader)
+{
+	struct plan *plan = reader->plan;
+	pthread_mutex_lock(&plan->lock);
+	if (plan->pinned && !plan->in_use) {
+		plan->in_use = reader->of_plan = true;
+		reader->worker = plan->worker;
+	}
+	pthread_mutex_unlock(&plan->lock);
+	return reader->of_plan;
+}
+
+/* The plan's own worker, or another, whichever is free first. */
+static int take_worker(struct reader *reader, struct question *q, struct bsc_error *err)
+{
+	struct plan *plan = reader->plan;
+	const struct instance *instance = plan->instance;
+	int rc = BSC_OK;
+	q->wait.over = own_is_free;
+	q->wait.over_ctx = plan;
+	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
+		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
+		                         &q->wait, &reader->worker, err);
+	}
+	q->wait.over = NULL;
 	return rc;
 }
 
@@ -525,9 +558,8 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 	struct plan *plan = reader->plan;
 	struct instance *instance = plan->instance;
 	int rc = await_turn(reader, q, err);
-	if (rc == BSC_OK && !reader->worker) {
-		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
-		                         &q->wait, &reader->worker, err);
+	if (rc == BSC_OK) {
+		rc = take_worker(reader, q, err);
 	}
 	if (rc == BSC_OK) {
 		rc = ensure_instance(q, reader->worker, instance, err);
@@ -640,7 +672,12 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 	struct question q;
 	describe(reader, q.doing, sizeof(q.doing));
 	q.worker = reader->worker;
-	q.wait = (struct bsc__wait){poll, plan->instance->cls->run.timeout_ms, plan->instance->on_main, reader->since};
+	q.wait = (struct bsc__wait){
+	    .poll = poll,
+	    .timeout_ms = plan->instance->cls->run.timeout_ms,
+	    .on_main = plan->instance->on_main,
+	    .since = reader->since,
+	};
 	int rc = reader->worker ? BSC_OK : begin(reader, &q, err);
 	if (rc == BSC_OK) {
 		pthread_mutex_lock(&plan->lock);

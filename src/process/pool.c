@@ -19,16 +19,23 @@
 #define QUIT_MS 3000
 #define INTERRUPT_MS 500
 #define KILL_MS 3000
-/* How long a caller waits for a worker to come back before one more is started. */
+/* How long callers wait without any worker coming back before one more is started. */
 #define OVERFLOW_MS 100
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* a worker came back, or is gone */
 static struct bsc__worker *workers;                       /* guarded by lock; each with a reference */
-static int64_t n_starting;                                /* guarded by lock */
+static struct starting *startings;                        /* guarded by lock */
+static int64_t moved_ms;                                  /* guarded by lock: when one last came back, or was new */
 static int64_t n_warm;                                    /* guarded by lock: to keep of one key */
 static bool thread_runs;                                  /* guarded by lock */
 static int wake_ends[2] = {-1, -1};                       /* a byte: the thread is to look again */
+
+/* One that is being started; lives as long as that takes. */
+struct starting {
+	const struct bsc__pool_key *key;
+	struct starting *next;
+};
 
 static const struct bsc_process_host *host;
 
@@ -55,7 +62,8 @@ int64_t bsc__now_ms(void)
 struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main)
 {
 	const struct bsc_process_host *h = bsc__process_host();
-	return (struct bsc__wait){poll, timeout_ms, on_main, h->interrupts ? h->interrupts() : 0};
+	return (struct bsc__wait){
+	    .poll = poll, .timeout_ms = timeout_ms, .on_main = on_main, .since = h->interrupts ? h->interrupts() : 0};
 }
 
 bool bsc__wait_unwanted(const struct bsc__wait *wait)
@@ -117,6 +125,7 @@ static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
 {
 	worker->state = state;
 	worker->since_ms = bsc__now_ms();
+	moved_ms = state == BSC__WORKER_IDLE ? worker->since_ms : moved_ms;
 	worker->interrupted = false;
 	pthread_cond_broadcast(&changed);
 }
@@ -384,7 +393,7 @@ static void after_fork_in_child(void)
 		wake_ends[i] = -1;
 	}
 	workers = NULL;
-	n_starting = 0;
+	startings = NULL;
 	thread_runs = false;
 	changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
@@ -434,9 +443,18 @@ static struct bsc__worker *find_idle(const struct bsc__pool_key *key, uint64_t i
 	return found;
 }
 
+static int64_t count_starting(const struct bsc__pool_key *key)
+{
+	int64_t n = 0;
+	for (const struct starting *s = startings; s; s = s->next) {
+		n += bsc__pool_key_equal(s->key, key);
+	}
+	return n;
+}
+
 static int64_t count_live(const struct bsc__pool_key *key)
 {
-	int64_t n = n_starting;
+	int64_t n = count_starting(key);
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
 		n += (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_BUSY || w->state == BSC__WORKER_DRAINING) &&
 		     bsc__pool_key_equal(&w->key, key);
@@ -456,12 +474,30 @@ static void wait_for_change(void)
 	(void)pthread_cond_timedwait(&changed, &lock, &until);
 }
 
+/* Do callers wait for each other, or for an engine that takes no batches? As long as workers come back there
+ * is no need of more; nor are fifty of them started where one would do. */
+static bool is_stalled(const struct bsc__pool_key *key, int64_t begun)
+{
+	int64_t since = begun > moved_ms ? begun : moved_ms;
+	return bsc__now_ms() - since >= OVERFLOW_MS && count_starting(key) == 0;
+}
+
+/* With lock held, which it lets go meanwhile. */
 static int start_one(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
                      struct bsc__worker **out, struct bsc_error *err)
 {
+	struct starting self = {key, startings};
+	startings = &self;
+	pthread_mutex_unlock(&lock);
 	int rc = bsc__worker_start(key, label, wait, out, err);
 	pthread_mutex_lock(&lock);
-	n_starting--;
+	for (struct starting **link = &startings; *link; link = &(*link)->next) {
+		if (*link == &self) {
+			*link = self.next;
+			break;
+		}
+	}
+	moved_ms = bsc__now_ms();
 	if (rc == BSC_OK) {
 		bsc__worker_ref(*out);
 		(*out)->state = BSC__WORKER_BUSY;
@@ -470,7 +506,6 @@ static int start_one(const struct bsc__pool_key *key, const char *label, const s
 		wake();
 	}
 	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
 	return rc;
 }
 
@@ -508,16 +543,17 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 			*out = found;
 		} else if (found) {
 			die(found);
-		} else if (count_live(key) < n_workers || bsc__now_ms() - begun >= OVERFLOW_MS) {
-			n_starting++;
-			pthread_mutex_unlock(&lock);
+		} else if (count_live(key) < n_workers || is_stalled(key, begun)) {
 			rc = start_one(key, label, wait, out, err);
-			pthread_mutex_lock(&lock);
 		} else {
 			pthread_mutex_unlock(&lock);
 			bsc__waiting_begin(&waiting);
 			waiting.interrupted = bsc__wait_unwanted(wait);
+			bool over = wait->over && wait->over(wait->over_ctx);
 			pthread_mutex_lock(&lock);
+			if (over) {
+				break;
+			}
 			if (waiting.interrupted) {
 				rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for a worker process", label);
 			} else {

@@ -38,6 +38,9 @@ struct bsc__wait {
 	int64_t timeout_ms;          /* 0: none */
 	bool on_main;                /* Ctrl-C is for it */
 	unsigned since;              /* interrupts at its beginning */
+	/* Of a check-out: does the caller need none any more? NULL: it does. Called without a lock of the pool's. */
+	bool (*over)(void *ctx);
+	void *over_ctx;
 };
 
 enum bsc__worker_state {
@@ -80,8 +83,8 @@ struct bsc__worker {
 };
 
 /* A worker for its caller alone, warm or new. prefer_instance: one that has it open, if there is one; 0: any.
- * n_workers: how many the caller's scans have in all, before it waits for one to come back; if none does, one more is
- * started after a while. label: for messages. */
+ * n_workers: how many the caller's scans have in all, before it waits for one to come back; while none does, one more is
+ * started every now and then. *out NULL after BSC_OK: wait->over. label: for messages. */
 int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instance, int64_t n_workers, const char *label,
                         const struct bsc__wait *wait, struct bsc__worker **out, struct bsc_error *err) BSC_MUST_CHECK;
 /* Back to the others: it has answered all that it was asked. */
