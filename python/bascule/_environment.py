@@ -38,16 +38,21 @@ _UV_INDEXES = ("DEFAULT_INDEX", "INDEX", "INDEX_URL", "EXTRA_INDEX_URL", "FIND_L
 
 def has_metadata(path: str) -> bool:
     """True if a Python file has a script block, so that it runs in an environment of its own. False too where
-    it can't be read: whoever loads it says why.
+    it can't be read: whoever loads it says why; and in such an environment.
 
     Example:
         >>> has_metadata(__file__)
         False
     """
     try:
-        return _has_block(Path(path).expanduser().read_bytes())
+        return _has_block(Path(path).expanduser().read_bytes()) and not _is_inside()
     except OSError:
         return False
+
+
+def _is_inside() -> bool:
+    """Is this interpreter that of an environment of ours? Then what a file asks for is there."""
+    return Path(sys.prefix).parent == cache()
 
 
 def interpreter_for(path: str) -> str | None:
@@ -61,7 +66,7 @@ def interpreter_for(path: str) -> str | None:
         path: the Python file, relative to the working directory.
 
     Returns:
-        The interpreter's path, or None where the file has no script block.
+        The interpreter's path, or None where the file has no script block, or this interpreter is its own.
 
     Raises:
         SourceNotFoundError: the file can't be read.
@@ -82,7 +87,7 @@ def interpreter_for(path: str) -> str | None:
         raise SourceNotFoundError(
             f"file '{path}' can't be read: {e.strerror} (looked for {file}). A relative path starts at the working directory"
         ) from None
-    if not _has_block(source):
+    if not _has_block(source) or _is_inside():
         return None
     script = _parsed(path, file, _decoded(source))
     _check_python(script)

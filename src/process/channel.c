@@ -13,11 +13,16 @@
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 /* What is received at once; a buffer that a large frame made longer goes back to it. */
 #define RECEIVE_BYTES (64u << 10)
+/* Of posted frames that the other end doesn't take. */
+#define POSTED_MAX (16u << 20)
 
 void bsc__channel_init(struct bsc__channel *channel, int fd)
 {
 	*channel = (struct bsc__channel){.fd = fd};
 	pthread_mutex_init(&channel->send_lock, NULL);
+	pthread_mutex_init(&channel->post_lock, NULL);
+	bsc__bytes_init(&channel->going, POSTED_MAX);
+	bsc__bytes_init(&channel->posted, POSTED_MAX);
 	bsc__bytes_init(&channel->in, (size_t)BSC__PAYLOAD_MAX + BSC__FRAME_HEADER + RECEIVE_BYTES);
 	int flags = fcntl(fd, F_GETFL);
 	if (flags != -1) {
@@ -32,6 +37,11 @@ void bsc__channel_close(struct bsc__channel *channel)
 		(void)close(channel->fd);
 		channel->fd = -1;
 	}
+	bsc__bytes_release(&channel->going);
+	channel->going_at = 0;
+	pthread_mutex_lock(&channel->post_lock);
+	bsc__bytes_release(&channel->posted);
+	pthread_mutex_unlock(&channel->post_lock);
 	pthread_mutex_unlock(&channel->send_lock);
 	for (int i = 0; i < channel->n_fds; i++) {
 		(void)close(channel->fds[i]);
@@ -151,36 +161,132 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-bool bsc__channel_send(struct bsc__channel *channel, const void *frames, size_t len, int fd, int timeout_ms)
+/* Until when to wait for the other end. */
+struct patience {
+	int timeout_ms; /* 0: not at all */
+	int64_t until_ms;
+};
+
+static bool has_patience(struct bsc__channel *channel, struct patience *patience)
 {
-	const uint8_t *at = frames;
-	bool good = true;
-	int64_t until_ms = -1;
-	pthread_mutex_lock(&channel->send_lock);
-	while (good && len > 0) {
-		ssize_t n = channel->fd < 0 ? -1 : bsc__os_send(channel->fd, at, len, fd);
+	if (patience->timeout_ms == 0) {
+		return false;
+	}
+	int64_t now = now_ms();
+	patience->until_ms = patience->until_ms ? patience->until_ms : now + patience->timeout_ms;
+	if (now >= patience->until_ms) {
+		return false;
+	}
+	struct pollfd wait = {channel->fd, POLLOUT, 0};
+	(void)poll(&wait, 1, (int)(patience->until_ms - now));
+	return true;
+}
+
+enum pushed {
+	PUSHED,
+	PUSHED_PART, /* the other end doesn't take more */
+	PUSHED_NONE, /* it is gone */
+};
+
+/* With send_lock held. *at: how much is out. */
+static enum pushed push(struct bsc__channel *channel, const uint8_t *bytes, size_t len, size_t *at, int fd,
+                        struct patience *patience)
+{
+	while (*at < len) {
+		ssize_t n = channel->fd < 0 ? -1 : bsc__os_send(channel->fd, bytes + *at, len - *at, fd);
 		if (n >= 0) {
-			at += n;
-			len -= (size_t)n;
+			*at += (size_t)n;
 			fd = -1;
-			continue;
-		}
-		good = channel->fd >= 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-		if (!good) {
-			break;
-		}
-		int64_t now = now_ms();
-		until_ms = until_ms < 0 ? now + timeout_ms : until_ms;
-		good = now < until_ms;
-		if (good) {
-			struct pollfd wait = {channel->fd, POLLOUT, 0};
-			(void)poll(&wait, 1, (int)(until_ms - now));
+		} else if (channel->fd < 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+			return PUSHED_NONE;
+		} else if (!has_patience(channel, patience)) {
+			return PUSHED_PART;
 		}
 	}
-	if (!good && channel->fd >= 0) {
-		/* A part of a frame may be out: what follows would be garbage. */
-		(void)bsc__os_shut(channel->fd);
+	return PUSHED;
+}
+
+/* With send_lock held. */
+static enum pushed push_posted(struct bsc__channel *channel, struct patience *patience)
+{
+	for (;;) {
+		struct bsc__bytes *going = &channel->going;
+		if (channel->going_at == going->len) {
+			bsc__bytes_release(going);
+			channel->going_at = 0;
+			pthread_mutex_lock(&channel->post_lock);
+			*going = channel->posted;
+			bsc__bytes_init(&channel->posted, POSTED_MAX);
+			pthread_mutex_unlock(&channel->post_lock);
+		}
+		if (going->failed) {
+			return PUSHED_NONE;
+		}
+		if (going->len == 0) {
+			return PUSHED;
+		}
+		enum pushed pushed = push(channel, going->ptr, going->len, &channel->going_at, -1, patience);
+		if (pushed != PUSHED) {
+			return pushed;
+		}
+	}
+}
+
+/* With send_lock held. A part of a frame may be out: what follows would be garbage. */
+static void give_up(struct bsc__channel *channel)
+{
+	if (channel->fd >= 0) {
+		bsc__os_shut(channel->fd);
+	}
+	bsc__bytes_release(&channel->going);
+	channel->going_at = 0;
+}
+
+bool bsc__channel_send(struct bsc__channel *channel, const void *frames, size_t len, int fd, int timeout_ms)
+{
+	struct patience patience = {timeout_ms, 0};
+	size_t at = 0;
+	pthread_mutex_lock(&channel->send_lock);
+	bool good = push_posted(channel, &patience) == PUSHED && push(channel, frames, len, &at, fd, &patience) == PUSHED;
+	if (!good) {
+		give_up(channel);
 	}
 	pthread_mutex_unlock(&channel->send_lock);
 	return good;
+}
+
+bool bsc__channel_flush(struct bsc__channel *channel)
+{
+	struct patience none = {0, 0};
+	pthread_mutex_lock(&channel->post_lock);
+	bool any = channel->posted.len > 0 || channel->posted.failed;
+	pthread_mutex_unlock(&channel->post_lock);
+	/* Who holds the lock may be past what was posted. */
+	if (pthread_mutex_trylock(&channel->send_lock) != 0) {
+		return any;
+	}
+	enum pushed pushed = push_posted(channel, &none);
+	if (pushed == PUSHED_NONE) {
+		give_up(channel);
+	}
+	pthread_mutex_unlock(&channel->send_lock);
+	return pushed == PUSHED_PART;
+}
+
+bool bsc__channel_post(struct bsc__channel *channel, const void *frames, size_t len)
+{
+	pthread_mutex_lock(&channel->post_lock);
+	bsc__put(&channel->posted, frames, len);
+	pthread_mutex_unlock(&channel->post_lock);
+	return bsc__channel_flush(channel);
+}
+
+void bsc__channel_forked(struct bsc__channel *channel)
+{
+	pthread_mutex_init(&channel->send_lock, NULL);
+	pthread_mutex_init(&channel->post_lock, NULL);
+	if (channel->fd >= 0) {
+		(void)close(channel->fd);
+		channel->fd = -1;
+	}
 }

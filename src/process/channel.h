@@ -1,8 +1,8 @@
 /* channel: frames over a Unix stream socket, with descriptors beside them. Either
  * end's: the host's of a worker, the worker's of its host.
  *
- * One thread receives at a time; any thread sends. Lock: one mutex, over sending;
- * a leaf. */
+ * One thread receives at a time; any thread sends. Locks: send_lock, then post_lock; nothing
+ * else is locked under them. */
 #ifndef BSC_CHANNEL_H
 #define BSC_CHANNEL_H
 
@@ -11,8 +11,12 @@
 #include "process/wire.h"
 
 struct bsc__channel {
-	int fd; /* -1: closed */
-	pthread_mutex_t send_lock;
+	int fd;                    /* -1: closed */
+	pthread_mutex_t send_lock; /* over sending; guards: */
+	struct bsc__bytes going;   /* that was posted; from going_at on, not sent yet */
+	size_t going_at;
+	pthread_mutex_t post_lock; /* guards: */
+	struct bsc__bytes posted;
 	struct bsc__bytes in; /* received; frames are parsed from `at` on */
 	size_t at;
 	int fds[8]; /* received, for frames to come */
@@ -43,5 +47,14 @@ void bsc__channel_wait(const struct bsc__channel *channel, int timeout_ms);
  * timeout_ms for the other end to take them. False: it is gone or doesn't, and nothing
  * more can be sent to it. */
 bool bsc__channel_send(struct bsc__channel *channel, const void *frames, size_t len, int fd, int timeout_ms);
+
+/* Leaves whole frames to go before the next ones that are sent, and sends now what can be sent without waiting. True:
+ * something is left, for bsc__channel_flush. An end that takes nothing while they pile up is given up. */
+bool bsc__channel_post(struct bsc__channel *channel, const void *frames, size_t len);
+/* Sends what was posted, as far as that goes without waiting. True: something is left. */
+bool bsc__channel_flush(struct bsc__channel *channel);
+
+/* In a child made by fork: closes its copy of the socket, whatever other threads were doing with the channel. */
+void bsc__channel_forked(struct bsc__channel *channel);
 
 #endif

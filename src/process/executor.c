@@ -32,7 +32,7 @@ struct plan {
 	bool pinned;                /* no other plan's readers get it */
 	bool in_use;                /* one of ours has it */
 	int64_t n_reading;
-	int64_t n_waiting;   /* in read_next */
+	int64_t n_waiting;   /* of them, in read_next */
 	int64_t taken_at_ms; /* when a batch was last asked for */
 };
 
@@ -43,6 +43,7 @@ struct reader {
 	struct bsc__worker *worker; /* NULL: not begun, or over */
 	bool counted;               /* in plan->n_reading */
 	bool of_plan;               /* it is the plan's own */
+	bool begun;                 /* READ was sent */
 	uint64_t number;            /* of the READ */
 	struct bsc__unlayout unlayout;
 	uint64_t budget; /* bytes that the worker may be ahead, at most */
@@ -109,7 +110,8 @@ static int take_failure(struct bsc__frame *frame, const char *doing, struct bsc_
 static int await(struct question *q, enum bsc__frame_type type, bool (*more)(void *ctx, struct bsc__frame *frame),
                  void *ctx, struct bsc__frame *frame, struct bsc_error *err)
 {
-	for (;;) {
+	enum { FRAMES_UNASKED = 64 };
+	for (int64_t n_frames = 0;;) {
 		int rc = bsc__pool_next_frame(q->worker, &q->wait, q->doing, frame, err);
 		if (rc != BSC_OK) {
 			return rc;
@@ -120,6 +122,9 @@ static int await(struct question *q, enum bsc__frame_type type, bool (*more)(voi
 		}
 		if (ours && frame->type == type) {
 			return BSC_OK;
+		}
+		if (++n_frames % FRAMES_UNASKED == 0 && bsc__wait_unwanted(&q->wait)) {
+			return bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it ran in a worker process", q->doing);
 		}
 		if (!more || !more(ctx, frame)) {
 			return bsc__fail(err, BSC_WORKER,
@@ -163,7 +168,9 @@ static int prepare(void *ctx, const struct bsc__pool_key *key, struct bsc_str fi
 	*python_out = NULL;
 	snprintf(q.doing, sizeof(q.doing), "preparing the environment of %.*s", BSC__ARG(file));
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, host->is_main_thread && host->is_main_thread());
-	int rc = bsc__pool_check_out(key, 0, run->n_workers, q.doing, &q.wait, &worker, err);
+	char label[BSC__LABEL_CAP];
+	snprintf(label, sizeof(label), "%.*s", BSC__ARG(file));
+	int rc = bsc__pool_check_out(key, 0, run->n_workers, label, &q.wait, &worker, err);
 	if (rc != BSC_OK) {
 		return rc;
 	}
@@ -256,6 +263,10 @@ static int open_in(struct question *q, struct bsc__worker *worker, struct instan
 		rc = has ? bsc__get_schema(&frame.payload, schema, err)
 		         : bsc__fail(err, BSC_WORKER, "%s: the worker process answered without a schema", q->doing);
 	}
+	if (rc != BSC_OK) {
+		/* Whether it is open there is not known. */
+		bsc__pool_drop_instance(worker, instance->number);
+	}
 	return rc;
 }
 
@@ -321,6 +332,10 @@ static void put_columns(struct bsc__bytes *out, const struct bsc_hints *hints)
 	}
 }
 
+/* The most that all specs of a plan may take. */
+#define SPECS_MAX ((size_t)4 << 30)
+#define PARTITIONS_MAX (1 << 27)
+
 /* SPECS: appends them. */
 static bool take_specs(void *ctx, struct bsc__frame *frame)
 {
@@ -344,7 +359,7 @@ static bool take_specs(void *ctx, struct bsc__frame *frame)
 			plan->cap = cap;
 		}
 		bsc__put(&plan->specs, spec.ptr, spec.len);
-		if (plan->specs.failed) {
+		if (plan->specs.failed || plan->n == PARTITIONS_MAX) {
 			return false;
 		}
 		plan->ends[plan->n++] = plan->specs.len;
@@ -356,13 +371,7 @@ static void plan_free(void *ptr)
 {
 	struct plan *plan = ptr;
 	if (plan->worker) {
-		struct bsc__bytes out;
-		bsc__bytes_init(&out, 64);
-		bsc__frame_end(&out, bsc__frame_begin(&out, BSC__FREE, plan->number));
-		if (!plan->worker->foreign && !out.failed) {
-			(void)bsc__channel_send(&plan->worker->channel, out.ptr, out.len, -1, 0);
-		}
-		bsc__bytes_release(&out);
+		bsc__pool_free_plan(plan->worker, plan->number);
 		if (plan->pinned) {
 			bsc__pool_check_in(plan->worker);
 		}
@@ -375,9 +384,6 @@ static void plan_free(void *ptr)
 	pthread_mutex_destroy(&plan->lock);
 	bsc__free(plan);
 }
-
-/* The most that all specs of a plan may take. */
-#define SPECS_MAX ((size_t)4 << 30)
 
 static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
                     int64_t *n_partitions_out, struct bsc_error *err)
@@ -429,6 +435,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	bsc__worker_ref(worker);
 	plan->worker = worker;
 	plan->pinned = true;
+	bsc__pool_park(worker, true);
 	*n_partitions_out = plan->n;
 	*plan_out = plan;
 	return BSC_OK;
@@ -465,14 +472,16 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 {
 	enum { STALLED_MS = 1000, SLICE_MS = 20 };
 	struct plan *plan = reader->plan;
+	struct bsc__waiting waiting = {0};
 	int rc = BSC_OK;
 	pthread_mutex_lock(&plan->lock);
 	while (rc == BSC_OK && plan->n_reading >= plan->instance->cls->run.n_workers &&
 	       (plan->n_waiting > 0 || bsc__now_ms() - plan->taken_at_ms < STALLED_MS)) {
 		pthread_mutex_unlock(&plan->lock);
-		bool stop = bsc__wait_unwanted(&q->wait);
+		bsc__waiting_begin(&waiting);
+		waiting.interrupted = bsc__wait_unwanted(&q->wait);
 		pthread_mutex_lock(&plan->lock);
-		if (stop) {
+		if (waiting.interrupted) {
 			rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for another partition's end", q->doing);
 			break;
 		}
@@ -485,9 +494,11 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 	}
 	if (rc == BSC_OK) {
 		plan->n_reading++;
+		plan->n_waiting++;
 		reader->counted = true;
 	}
 	pthread_mutex_unlock(&plan->lock);
+	bsc__waiting_end(&waiting);
 	return rc;
 }
 
@@ -495,7 +506,7 @@ static bool own_is_free(void *ctx)
 {
 	struct plan *plan = ctx;
 	pthread_mutex_lock(&plan->lock);
-	bool is_free = plan->pinned && !plan->in_use;
+	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
 	pthread_mutex_unlock(&plan->lock);
 	return is_free;
 }
@@ -504,11 +515,14 @@ static bool take_own(struct reader *reader)
 {
 	struct plan *plan = reader->plan;
 	pthread_mutex_lock(&plan->lock);
-	if (plan->pinned && !plan->in_use) {
+	if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
 		plan->in_use = reader->of_plan = true;
 		reader->worker = plan->worker;
 	}
 	pthread_mutex_unlock(&plan->lock);
+	if (reader->of_plan) {
+		bsc__pool_park(reader->worker, false);
+	}
 	return reader->of_plan;
 }
 
@@ -535,6 +549,9 @@ static void let_go(struct reader *reader, int rc)
 	struct bsc__worker *worker = reader->worker;
 	bool keep = reader->of_plan && (rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH);
 	reader->worker = NULL;
+	if (keep) {
+		bsc__pool_park(worker, true);
+	}
 	pthread_mutex_lock(&plan->lock);
 	if (reader->counted) {
 		plan->n_reading--;
@@ -557,10 +574,7 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 {
 	struct plan *plan = reader->plan;
 	struct instance *instance = plan->instance;
-	int rc = await_turn(reader, q, err);
-	if (rc == BSC_OK) {
-		rc = take_worker(reader, q, err);
-	}
+	int rc = take_worker(reader, q, err);
 	if (rc == BSC_OK) {
 		rc = ensure_instance(q, reader->worker, instance, err);
 	}
@@ -572,6 +586,7 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 	reader->window = 1; /* one batch */
 	ask(q, reader->worker, BSC__READ);
 	reader->number = reader->worker->request;
+	reader->begun = true;
 	bsc__put_u64(&q->out, instance->number);
 	bsc__put_i64(&q->out, reader->partition);
 	bsc__put_i64(&q->out, plan->n);
@@ -643,10 +658,10 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 	if (frame.number == reader->number && frame.type == BSC__FAILED) {
 		return take_failure(&frame, q->doing, err);
 	}
+	if (frame.number == reader->number && frame.type == BSC__END && reader->worker->ending) {
+		return bsc__fail(err, BSC_WORKER, "%s: this process ended its worker processes meanwhile", q->doing);
+	}
 	if (frame.number == reader->number && frame.type == BSC__END) {
-		if (atomic_load(&reader->worker->ending)) {
-			return bsc__fail(err, BSC_WORKER, "%s: the host's worker processes were ended while it ran", q->doing);
-		}
 		*ended = true;
 		return BSC_OK;
 	}
@@ -678,12 +693,19 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 	    .on_main = plan->instance->on_main,
 	    .since = reader->since,
 	};
-	int rc = reader->worker ? BSC_OK : begin(reader, &q, err);
-	if (rc == BSC_OK) {
+	int rc = BSC_OK;
+	if (reader->worker) {
 		pthread_mutex_lock(&plan->lock);
 		plan->n_waiting++;
 		pthread_mutex_unlock(&plan->lock);
-		rc = next_of_worker(reader, &q, array, schema, ended, err);
+	} else {
+		rc = await_turn(reader, &q, err);
+	}
+	if (rc == BSC_OK) {
+		rc = reader->begun ? BSC_OK : begin(reader, &q, err);
+		if (rc == BSC_OK) {
+			rc = next_of_worker(reader, &q, array, schema, ended, err);
+		}
 		pthread_mutex_lock(&plan->lock);
 		plan->n_waiting--;
 		plan->taken_at_ms = bsc__now_ms();

@@ -155,7 +155,8 @@ int bsc__os_spawn(const struct bsc__os_child *child, pid_t *out, struct bsc_erro
 	}
 	int socket = lift(child->socket), output = lift(child->output), crash = child->crash < 0 ? -1 : lift(child->crash);
 	if (socket < 0 || output < 0 || (child->crash >= 0 && crash < 0)) {
-		code = errno;
+		/* EINVAL: the process may open no number so high. */
+		code = errno == EINVAL ? EMFILE : errno;
 		goto out;
 	}
 	sigemptyset(&none);

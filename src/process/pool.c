@@ -16,26 +16,25 @@
 /* How long a worker may be idle, ask to end, and go on with what nobody wants: until it is
  * interrupted, then until it is killed. */
 #define IDLE_MS 60000
+/* Of those that are more than a scan asks for: queries may follow each other, each with the same need. */
+#define EXTRA_IDLE_MS 5000
 #define QUIT_MS 3000
 #define INTERRUPT_MS 500
 #define KILL_MS 3000
 /* How long callers wait without any worker coming back before one more is started. */
 #define OVERFLOW_MS 100
+/* How long a worker that its caller keeps still counts: between a plan and its first read it is at rest too. */
+#define REST_MS 30
+/* How often it is tried to send what a worker did not take. */
+#define FLUSH_MS 20
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* a worker came back, or is gone */
 static struct bsc__worker *workers;                       /* guarded by lock; each with a reference */
-static struct starting *startings;                        /* guarded by lock */
 static int64_t moved_ms;                                  /* guarded by lock: when one last came back, or was new */
 static int64_t n_warm;                                    /* guarded by lock: to keep of one key */
 static bool thread_runs;                                  /* guarded by lock */
 static int wake_ends[2] = {-1, -1};                       /* a byte: the thread is to look again */
-
-/* One that is being started; lives as long as that takes. */
-struct starting {
-	const struct bsc__pool_key *key;
-	struct starting *next;
-};
 
 static const struct bsc_process_host *host;
 
@@ -124,28 +123,27 @@ void bsc__pool_key_release(struct bsc__pool_key *key)
 static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
 {
 	worker->state = state;
+	worker->parked = false;
 	worker->since_ms = bsc__now_ms();
 	moved_ms = state == BSC__WORKER_IDLE ? worker->since_ms : moved_ms;
 	worker->interrupted = false;
 	pthread_cond_broadcast(&changed);
 }
 
-static void wake(void)
+void bsc__pool_wake(void)
 {
 	if (wake_ends[1] >= 0 && write(wake_ends[1], "", 1) < 0) {
 		return; /* full: it is awake */
 	}
 }
 
-/* Sends a frame without a payload. */
+/* Sends a frame without a payload. Without waiting: who sends to it now may have to wait for long. */
 static void tell(struct bsc__worker *worker, enum bsc__frame_type type, uint64_t number)
 {
 	struct bsc__bytes out;
 	bsc__bytes_init(&out, 64);
 	bsc__frame_end(&out, bsc__frame_begin(&out, type, number));
-	if (!out.failed) {
-		(void)bsc__channel_send(&worker->channel, out.ptr, out.len, -1, 0);
-	}
+	bsc__worker_post(worker, &out);
 	bsc__bytes_release(&out);
 }
 
@@ -153,14 +151,14 @@ static void quit(struct bsc__worker *worker)
 {
 	set_state(worker, BSC__WORKER_QUITTING);
 	tell(worker, BSC__QUIT, 0);
-	wake();
+	bsc__pool_wake();
 }
 
 static void die(struct bsc__worker *worker)
 {
 	set_state(worker, BSC__WORKER_DEAD);
 	bsc__worker_signal(worker, SIGKILL);
-	wake();
+	bsc__pool_wake();
 }
 
 static bool knows(const struct bsc__worker *worker, uint64_t instance)
@@ -193,19 +191,21 @@ static void watch(struct watched *watched, struct bsc__worker *worker, int fd, s
 	}
 }
 
-/* DRAINING: reads until the answer. With lock held: nobody else has it. */
-static void drain(struct bsc__worker *worker)
+/* DRAINING: reads until the answer. With lock held: nobody else has it. True: there may be more, which one that
+ * floods always has. */
+static bool drain(struct bsc__worker *worker)
 {
+	enum { FRAMES_AT_ONCE = 256 };
 	struct bsc__frame frame;
 	struct bsc_error err;
-	for (;;) {
+	for (int i = 0; i < FRAMES_AT_ONCE; i++) {
 		enum bsc__channel_state state = bsc__channel_receive(&worker->channel, &frame, &err);
 		if (state == BSC__CHANNEL_EMPTY) {
-			return;
+			return false;
 		}
 		if (state != BSC__CHANNEL_FRAME) {
 			die(worker);
-			return;
+			return false;
 		}
 		switch (frame.type) {
 		case BSC__SEGMENT: {
@@ -214,7 +214,7 @@ static void drain(struct bsc__worker *worker)
 			(void)close(frame.fd);
 			if (rc != BSC_OK) {
 				die(worker);
-				return;
+				return false;
 			}
 			break;
 		}
@@ -223,7 +223,7 @@ static void drain(struct bsc__worker *worker)
 			break;
 		case BSC__BATCH:
 			bsc__worker_ref(worker);
-			bsc__pool_release_slot(worker, frame.number, UINT32_MAX);
+			bsc__pool_release_slot(worker, frame.number, 0);
 			break;
 		case BSC__END:
 		case BSC__FAILED:
@@ -232,13 +232,14 @@ static void drain(struct bsc__worker *worker)
 		case BSC__PREPARED:
 			if (frame.number == worker->request) {
 				set_state(worker, BSC__WORKER_IDLE);
-				return;
+				return false;
 			}
 			break;
 		default:
 			break;
 		}
 	}
+	return true;
 }
 
 static int64_t count_idle(const struct bsc__worker *like)
@@ -255,12 +256,14 @@ static int64_t look_after(struct bsc__worker *worker, int64_t now)
 {
 	int64_t age = now - worker->since_ms;
 	switch (worker->state) {
-	case BSC__WORKER_IDLE:
-		if (age >= IDLE_MS || count_idle(worker) > n_warm) {
+	case BSC__WORKER_IDLE: {
+		int64_t most = count_idle(worker) > n_warm ? EXTRA_IDLE_MS : IDLE_MS;
+		if (age >= most) {
 			quit(worker);
 			return QUIT_MS;
 		}
-		return IDLE_MS - age;
+		return most - age;
+	}
 	case BSC__WORKER_DRAINING:
 		if (age >= KILL_MS) {
 			die(worker);
@@ -279,6 +282,7 @@ static int64_t look_after(struct bsc__worker *worker, int64_t now)
 		return QUIT_MS - age;
 	case BSC__WORKER_DEAD:
 		return 5;
+	case BSC__WORKER_STARTING:
 	case BSC__WORKER_BUSY:
 		break;
 	}
@@ -296,7 +300,7 @@ static void bury(void)
 			continue;
 		}
 		(void)bsc__worker_print(w);
-		bsc__channel_close(&w->channel);
+		bsc__worker_close(w);
 		*link = w->next;
 		bsc__worker_unref(w);
 		pthread_cond_broadcast(&changed);
@@ -309,15 +313,21 @@ static int64_t look_around(struct watched *watched)
 	int64_t next = IDLE_MS, now = bsc__now_ms();
 	bury();
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state == BSC__WORKER_DRAINING) {
-			drain(w);
-		}
+		bool more = w->state == BSC__WORKER_DRAINING && drain(w);
 		int64_t due = look_after(w, now);
+		if (bsc__channel_flush(&w->channel) && due > FLUSH_MS) {
+			due = FLUSH_MS;
+		}
+		due = more ? 0 : due;
+		int64_t late = bsc__worker_print_late(w, now);
+		due = late < due ? late : due;
 		next = due < next ? due : next;
 	}
 	watched->n = 0;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		watch(watched, w, w->output, POLLIN);
+		if (w->state != BSC__WORKER_STARTING) {
+			watch(watched, w, w->output, POLLIN);
+		}
 		if (w->state == BSC__WORKER_DRAINING) {
 			watch(watched, w, w->channel.fd, POLLIN);
 		} else if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_QUITTING) {
@@ -373,18 +383,21 @@ static void after_fork_in_parent(void)
 }
 
 /* The workers are the parent's. Their sockets are closed here, or they would not see the
- * parent's end. What is left of them is left alone: their locks may be held for ever. */
+ * parent's end. Threads that are not here may have held their locks. */
 static void after_fork_in_child(void)
 {
 	for (struct bsc__worker *w = workers; w; w = w->next) {
 		w->foreign = true;
-		for (int *fd = (int[]){w->channel.fd, w->output, w->crash, -2}; *fd != -2; fd++) {
+		pthread_mutex_init(&w->lock, NULL);
+		bsc__channel_forked(&w->channel);
+		for (int *fd = (int[]){w->output, w->crash, -2}; *fd != -2; fd++) {
 			if (*fd >= 0) {
 				(void)close(*fd);
 			}
 		}
-		w->channel.fd = w->output = w->crash = -1;
+		w->output = w->crash = -1;
 		w->reaped = true;
+		strcpy(w->how, "belongs to the process that this one is a fork of");
 	}
 	for (int i = 0; i < 2; i++) {
 		if (wake_ends[i] >= 0) {
@@ -393,7 +406,7 @@ static void after_fork_in_child(void)
 		wake_ends[i] = -1;
 	}
 	workers = NULL;
-	startings = NULL;
+	bsc__worker_forked();
 	thread_runs = false;
 	changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
@@ -443,21 +456,13 @@ static struct bsc__worker *find_idle(const struct bsc__pool_key *key, uint64_t i
 	return found;
 }
 
-static int64_t count_starting(const struct bsc__pool_key *key)
-{
-	int64_t n = 0;
-	for (const struct starting *s = startings; s; s = s->next) {
-		n += bsc__pool_key_equal(s->key, key);
-	}
-	return n;
-}
-
+/* Those that are at work, or not at rest for long. */
 static int64_t count_live(const struct bsc__pool_key *key)
 {
-	int64_t n = count_starting(key);
+	int64_t n = 0, now = bsc__now_ms();
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		n += (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_BUSY || w->state == BSC__WORKER_DRAINING) &&
-		     bsc__pool_key_equal(&w->key, key);
+		n += w->state != BSC__WORKER_QUITTING && w->state != BSC__WORKER_DEAD &&
+		     (!w->parked || now - w->parked_ms < REST_MS) && bsc__pool_key_equal(&w->key, key);
 	}
 	return n;
 }
@@ -475,48 +480,60 @@ static void wait_for_change(void)
 }
 
 /* Do callers wait for each other, or for an engine that takes no batches? As long as workers come back there
- * is no need of more; nor are fifty of them started where one would do. */
+ * is no need of more; nor are fifty of them started where one would do. With lock held. */
 static bool is_stalled(const struct bsc__pool_key *key, int64_t begun)
 {
-	int64_t since = begun > moved_ms ? begun : moved_ms;
-	return bsc__now_ms() - since >= OVERFLOW_MS && count_starting(key) == 0;
+	for (const struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->state == BSC__WORKER_STARTING && bsc__pool_key_equal(&w->key, key)) {
+			return false;
+		}
+	}
+	return bsc__now_ms() - (begun > moved_ms ? begun : moved_ms) >= OVERFLOW_MS;
 }
 
-/* With lock held, which it lets go meanwhile. */
+/* With lock held; not while it waits. */
 static int start_one(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
                      struct bsc__worker **out, struct bsc_error *err)
 {
-	struct starting self = {key, startings};
-	startings = &self;
-	pthread_mutex_unlock(&lock);
-	int rc = bsc__worker_start(key, label, wait, out, err);
-	pthread_mutex_lock(&lock);
-	for (struct starting **link = &startings; *link; link = &(*link)->next) {
-		if (*link == &self) {
-			*link = self.next;
-			break;
-		}
+	struct bsc__worker *worker;
+	int rc = bsc__worker_new(key, label, &worker, err);
+	if (rc != BSC_OK) {
+		return rc;
 	}
+	rc = bsc__worker_spawn(worker, err);
+	if (rc != BSC_OK) {
+		bsc__worker_unref(worker);
+		return rc;
+	}
+	bsc__worker_ref(worker);
+	set_state(worker, BSC__WORKER_STARTING);
+	worker->next = workers;
+	workers = worker;
+	pthread_mutex_unlock(&lock);
+	rc = bsc__worker_greet(worker, wait, err);
+	pthread_mutex_lock(&lock);
 	moved_ms = bsc__now_ms();
 	if (rc == BSC_OK) {
-		bsc__worker_ref(*out);
-		(*out)->state = BSC__WORKER_BUSY;
-		(*out)->next = workers;
-		workers = *out;
-		wake();
+		set_state(worker, BSC__WORKER_BUSY);
+		bsc__pool_wake();
+		*out = worker;
+	} else {
+		die(worker);
+		bsc__worker_unref(worker);
 	}
-	pthread_cond_broadcast(&changed);
 	return rc;
 }
 
 /* Has an idle worker hung up, or said what nobody asked? */
 static bool is_well(struct bsc__worker *worker)
 {
+	enum { DROPS_MAX = 1 << 16 };
 	struct bsc__frame frame;
 	struct bsc_error ignored;
 	enum bsc__channel_state state;
+	int n_drops = 0;
 	while ((state = bsc__channel_receive(&worker->channel, &frame, &ignored)) == BSC__CHANNEL_FRAME &&
-	       frame.type == BSC__DROP) {
+	       frame.type == BSC__DROP && n_drops++ < DROPS_MAX) {
 		bsc__segments_drop(&worker->segments, frame.number);
 	}
 	if (state == BSC__CHANNEL_FRAME && frame.fd >= 0) {
@@ -572,20 +589,39 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 void bsc__pool_check_in(struct bsc__worker *worker)
 {
 	pthread_mutex_lock(&lock);
-	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
+	if (!worker->foreign && worker->state == BSC__WORKER_BUSY && worker->ending) {
+		set_state(worker, BSC__WORKER_QUITTING);
+		bsc__pool_wake();
+	} else if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
 		set_state(worker, BSC__WORKER_IDLE);
-		if (count_idle(worker) > n_warm || worker->output < 0) {
+		if (worker->output < 0) {
 			quit(worker);
+		} else if (count_idle(worker) > n_warm) {
+			bsc__pool_wake(); /* sooner than it thinks */
 		}
 	}
 	pthread_mutex_unlock(&lock);
 	bsc__worker_unref(worker);
 }
 
+void bsc__pool_park(struct bsc__worker *worker, bool parked)
+{
+	pthread_mutex_lock(&lock);
+	worker->parked = parked;
+	worker->parked_ms = bsc__now_ms();
+	if (parked) {
+		pthread_cond_broadcast(&changed);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void bsc__pool_discard(struct bsc__worker *worker)
 {
 	pthread_mutex_lock(&lock);
-	if (!worker->foreign) {
+	if (!worker->foreign && worker->ending) {
+		set_state(worker, BSC__WORKER_QUITTING);
+		bsc__pool_wake();
+	} else if (!worker->foreign) {
 		die(worker);
 	}
 	pthread_mutex_unlock(&lock);
@@ -598,7 +634,7 @@ void bsc__pool_drain(struct bsc__worker *worker)
 	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
 		set_state(worker, BSC__WORKER_DRAINING);
 		tell(worker, BSC__STOP, worker->request);
-		wake();
+		bsc__pool_wake();
 	}
 	pthread_mutex_unlock(&lock);
 	bsc__worker_unref(worker);
@@ -627,17 +663,41 @@ bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance)
 	return there || more;
 }
 
+/* With lock held. */
+static void close_instance(struct bsc__worker *worker, uint64_t instance)
+{
+	for (size_t i = 0; i < worker->n_instances; i++) {
+		if (worker->instances[i] == instance) {
+			worker->instances[i] = worker->instances[--worker->n_instances];
+			tell(worker, BSC__CLOSE, instance);
+			break;
+		}
+	}
+}
+
+void bsc__pool_drop_instance(struct bsc__worker *worker, uint64_t instance)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign) {
+		close_instance(worker, instance);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void bsc__pool_close_instance(uint64_t instance)
 {
 	pthread_mutex_lock(&lock);
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		for (size_t i = 0; i < w->n_instances; i++) {
-			if (w->instances[i] == instance) {
-				w->instances[i] = w->instances[--w->n_instances];
-				tell(w, BSC__CLOSE, instance);
-				break;
-			}
-		}
+		close_instance(w, instance);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void bsc__pool_free_plan(struct bsc__worker *worker, uint64_t plan)
+{
+	pthread_mutex_lock(&lock);
+	if (!worker->foreign) {
+		tell(worker, BSC__FREE, plan);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -648,19 +708,19 @@ int64_t bsc_process_worker_count(void)
 {
 	int64_t n = 0;
 	pthread_mutex_lock(&lock);
-	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		n++;
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		n += !bsc__worker_reap(w, 0);
 	}
 	pthread_mutex_unlock(&lock);
 	return n;
 }
 
-/* With lock held: all processes have ended. */
+/* With lock held: all that were told to have ended. Others may have been started since. */
 static bool all_ended(void)
 {
 	bool all = true;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		all = bsc__worker_reap(w, 0) && all;
+		all = (!w->ending || bsc__worker_reap(w, 0)) && all;
 	}
 	return all;
 }
@@ -670,26 +730,30 @@ void bsc_process_end_workers(int timeout_ms)
 	int64_t until = bsc__now_ms() + timeout_ms;
 	bool killed = false;
 	pthread_mutex_lock(&lock);
+	n_warm = 0;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
+		w->ending = true;
 		if (w->state == BSC__WORKER_IDLE || w->state == BSC__WORKER_DRAINING) {
 			quit(w);
 		} else if (w->state == BSC__WORKER_BUSY) {
-			/* Whoever has it sees its end, as an error. */
-			atomic_store(&w->ending, true);
+			/* Whoever has it sees its end, and takes no END for that of the rows. */
 			tell(w, BSC__STOP, w->request);
 			tell(w, BSC__QUIT, 0);
+		} else if (w->state == BSC__WORKER_STARTING) {
+			bsc__worker_signal(w, SIGKILL);
 		}
 	}
 	while (!all_ended()) {
 		if (!killed && bsc__now_ms() >= until) {
 			killed = true;
 			for (struct bsc__worker *w = workers; w; w = w->next) {
-				bsc__worker_signal(w, SIGKILL);
+				if (w->ending) {
+					bsc__worker_signal(w, SIGKILL);
+				}
 			}
 		}
-		wake();
+		bsc__pool_wake();
 		wait_for_change();
 	}
-	n_warm = 0;
 	pthread_mutex_unlock(&lock);
 }

@@ -44,6 +44,7 @@ struct bsc__wait {
 };
 
 enum bsc__worker_state {
+	BSC__WORKER_STARTING, /* its caller's, who waits for HELLO */
 	BSC__WORKER_BUSY,     /* its caller's */
 	BSC__WORKER_IDLE,     /* whoever checks it out */
 	BSC__WORKER_DRAINING, /* the pool's: what it was asked is not wanted any more */
@@ -58,13 +59,15 @@ struct bsc__worker {
 	pid_t pid;
 	struct bsc__channel channel;
 	struct bsc__segments segments; /* the caller's or, DRAINING, the pool's */
-	uint64_t request;              /* the last one asked, likewise */
+	_Atomic uint64_t request;      /* the last one asked; the caller sets it */
+	_Atomic bool ending;           /* bsc_process_end_workers: what it answers from now on may be cut short */
 	_Atomic int64_t refs;
-	atomic_bool ending; /* it was told to end, whatever it does: its END is no partition's */
 
 	/* The pool's lock guards these. */
 	struct bsc__worker *next;
 	enum bsc__worker_state state;
+	bool parked;         /* BUSY, but at rest: it is kept for its caller */
+	int64_t parked_ms;   /* since when */
 	int64_t since_ms;    /* in this state */
 	bool interrupted;    /* DRAINING: SIGINT was sent */
 	uint64_t *instances; /* that it has open */
@@ -74,7 +77,8 @@ struct bsc__worker {
 	int output;                 /* what it prints; -1: closed */
 	int crash;                  /* where faulthandler writes; -1: none */
 	char label[BSC__LABEL_CAP]; /* whose prints they are */
-	bool line_open;             /* the last one printed has no end yet */
+	struct bsc__bytes rest;     /* of a line that was read, and has no end yet */
+	int64_t rest_ms;            /* since when */
 	bool reaped;
 	char how[128];              /* it ended */
 	struct bsc__bytes releases; /* u64 slots that the host holds no more, to be told */
@@ -83,20 +87,25 @@ struct bsc__worker {
 };
 
 /* A worker for its caller alone, warm or new. prefer_instance: one that has it open, if there is one; 0: any.
- * n_workers: how many the caller's scans have in all, before it waits for one to come back; while none does, one more is
- * started every now and then. *out NULL after BSC_OK: wait->over. label: for messages. */
+ * n_workers: how many the caller's scans have in all, before it waits for one to come back; while none does, one more
+ * is started every now and then. *out NULL after BSC_OK: wait->over. label: for messages. */
 int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instance, int64_t n_workers, const char *label,
                         const struct bsc__wait *wait, struct bsc__worker **out, struct bsc_error *err) BSC_MUST_CHECK;
 /* Back to the others: it has answered all that it was asked. */
 void bsc__pool_check_in(struct bsc__worker *worker);
+/* Its caller keeps it, and asks nothing of it for a while: it counts for no scan's number of workers. */
+void bsc__pool_park(struct bsc__worker *worker, bool parked);
 /* Kills it. */
 void bsc__pool_discard(struct bsc__worker *worker);
 /* Tells it that what it was asked last is not wanted, and leaves it to the pool. */
 void bsc__pool_drain(struct bsc__worker *worker);
 
-/* Does it have the instance? add: from now on it has. */
+/* Does it have the instance? add: from now on it has. drop: it closes it, if it has. */
 bool bsc__pool_has_instance(struct bsc__worker *worker, uint64_t instance);
 bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance);
+void bsc__pool_drop_instance(struct bsc__worker *worker, uint64_t instance);
+/* It forgets a plan, whoever has it. */
+void bsc__pool_free_plan(struct bsc__worker *worker, uint64_t plan);
 /* Every worker that has it closes it. */
 void bsc__pool_close_instance(uint64_t instance);
 
@@ -124,6 +133,15 @@ bool bsc__wait_unwanted(const struct bsc__wait *wait);
 
 /* What the host added, never NULL; its members may be. */
 const struct bsc_process_host *bsc__process_host(void);
+
+/* The host's own part in a wait, begun at most once. */
+struct bsc__waiting {
+	bool begun;
+	void *host; /* what wait_begin gave */
+	bool interrupted;
+};
+void bsc__waiting_begin(struct bsc__waiting *waiting);
+void bsc__waiting_end(struct bsc__waiting *waiting);
 
 int64_t bsc__now_ms(void);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "process/os.h"
@@ -14,6 +15,10 @@
 #error "the build says the version"
 #endif
 
+/* How much of a line, and how long, waits for the line's end before it is printed: lines of several workers are to
+ * stay whole, and a progress bar is to be seen. */
+#define REST_BYTES (64u << 10)
+#define REST_MS 300
 /* How long a new worker may take to say HELLO, and any worker to take what is sent to it. */
 #define START_TIMEOUT_MS 60000
 #define SEND_TIMEOUT_MS 10000
@@ -29,6 +34,16 @@ void bsc__worker_ref(struct bsc__worker *worker)
 	atomic_fetch_add(&worker->refs, 1);
 }
 
+static void close_files(struct bsc__worker *worker)
+{
+	for (int *fd = (int[]){worker->output, worker->crash, -2}; *fd != -2; fd++) {
+		if (*fd >= 0) {
+			(void)close(*fd);
+		}
+	}
+	worker->output = worker->crash = -1;
+}
+
 void bsc__worker_unref(struct bsc__worker *worker)
 {
 	if (atomic_fetch_sub(&worker->refs, 1) != 1) {
@@ -37,13 +52,10 @@ void bsc__worker_unref(struct bsc__worker *worker)
 	if (!worker->foreign) {
 		bsc__channel_close(&worker->channel);
 	}
-	for (int *fd = (int[]){worker->output, worker->crash, -2}; *fd != -2; fd++) {
-		if (*fd >= 0) {
-			(void)close(*fd);
-		}
-	}
+	close_files(worker);
 	bsc__segments_release(&worker->segments);
 	bsc__bytes_release(&worker->releases);
+	bsc__bytes_release(&worker->rest);
 	bsc__pool_key_release(&worker->key);
 	pthread_mutex_destroy(&worker->lock);
 	bsc__free(worker->instances);
@@ -52,11 +64,39 @@ void bsc__worker_unref(struct bsc__worker *worker)
 
 bool bsc__worker_reap(struct bsc__worker *worker, int timeout_ms)
 {
+	enum { SLICE_MS = 5 };
+	for (int64_t until = bsc__now_ms() + timeout_ms;;) {
+		/* The pool's thread, with all other workers behind it, may want the lock. */
+		pthread_mutex_lock(&worker->lock);
+		worker->reaped = worker->reaped || bsc__os_reap(worker->pid, 0, worker->how, sizeof(worker->how));
+		bool reaped = worker->reaped;
+		pthread_mutex_unlock(&worker->lock);
+		if (reaped || bsc__now_ms() >= until) {
+			return reaped;
+		}
+		nanosleep(&(struct timespec){0, SLICE_MS * 1000000L}, NULL);
+	}
+}
+
+/* How it ended, after a while. */
+static const char *await_end(struct bsc__worker *worker, int timeout_ms, char how[sizeof(worker->how)])
+{
+	if (!bsc__worker_reap(worker, timeout_ms)) {
+		return "closed its channel";
+	}
 	pthread_mutex_lock(&worker->lock);
-	worker->reaped = worker->reaped || bsc__os_reap(worker->pid, timeout_ms, worker->how, sizeof(worker->how));
-	bool reaped = worker->reaped;
+	memcpy(how, worker->how, sizeof(worker->how));
 	pthread_mutex_unlock(&worker->lock);
-	return reaped;
+	return how;
+}
+
+void bsc__worker_close(struct bsc__worker *worker)
+{
+	bsc__channel_close(&worker->channel);
+	bsc__segments_release(&worker->segments);
+	pthread_mutex_lock(&worker->lock);
+	close_files(worker);
+	pthread_mutex_unlock(&worker->lock);
 }
 
 void bsc__worker_signal(struct bsc__worker *worker, int number)
@@ -82,29 +122,97 @@ static void write_all(const char *text, size_t len)
 	}
 }
 
-/* Prints `text` with the label before each line. With worker->lock held. */
+static pthread_mutex_t stderr_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the order of what is written; a leaf */
+static const struct bsc__worker *line_owner;                    /* guarded by stderr_lock: whose line has no end yet */
+
+void bsc__worker_forked(void)
+{
+	stderr_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	line_owner = NULL;
+}
+
+/* Prints `text` with the label before each line; a line that another one left open is ended before. With
+ * worker->lock held. */
 static void print_lines(struct bsc__worker *worker, const char *text, size_t len)
 {
 	char out[8192];
 	size_t n = 0;
+	pthread_mutex_lock(&stderr_lock);
+	if (line_owner && line_owner != worker) {
+		out[n++] = '\n';
+		line_owner = NULL;
+	}
 	while (len > 0) {
 		if (n + BSC__LABEL_CAP + 8 > sizeof(out)) {
 			write_all(out, n);
 			n = 0;
 		}
-		if (!worker->line_open) {
+		if (!line_owner) {
 			n += (size_t)snprintf(out + n, BSC__LABEL_CAP + 4, "[%s] ", worker->label);
 		}
 		const char *end = memchr(text, '\n', len);
 		size_t line = end ? (size_t)(end - text) + 1 : len, room = sizeof(out) - n;
 		line = line < room ? line : room;
 		memcpy(out + n, text, line);
-		worker->line_open = text[line - 1] != '\n';
+		line_owner = text[line - 1] != '\n' ? worker : NULL;
 		n += line;
 		text += line;
 		len -= line;
 	}
 	write_all(out, n);
+	pthread_mutex_unlock(&stderr_lock);
+}
+
+static void end_line(const struct bsc__worker *worker)
+{
+	pthread_mutex_lock(&stderr_lock);
+	if (line_owner == worker) {
+		write_all("\n", 1);
+		line_owner = NULL;
+	}
+	pthread_mutex_unlock(&stderr_lock);
+}
+
+/* Prints what has no end of its line. With worker->lock held. */
+static void print_rest(struct bsc__worker *worker)
+{
+	if (worker->rest.len) {
+		print_lines(worker, (const char *)worker->rest.ptr, worker->rest.len);
+		bsc__bytes_clear(&worker->rest);
+	}
+}
+
+/* Prints whole lines; what follows them waits for its end, for a while. With worker->lock held. */
+static void print_whole(struct bsc__worker *worker, const char *text, size_t len)
+{
+	size_t whole = len;
+	while (whole > 0 && text[whole - 1] != '\n') {
+		whole--;
+	}
+	if (whole) {
+		print_rest(worker);
+		print_lines(worker, text, whole);
+	}
+	worker->rest_ms = worker->rest.len ? worker->rest_ms : bsc__now_ms();
+	bsc__put(&worker->rest, text + whole, len - whole);
+	if (worker->rest.failed || worker->rest.len >= REST_BYTES) {
+		print_rest(worker);
+	}
+}
+
+int64_t bsc__worker_print_late(struct bsc__worker *worker, int64_t now)
+{
+	int64_t due = INT64_MAX;
+	pthread_mutex_lock(&worker->lock);
+	if (worker->rest.len) {
+		due = worker->rest_ms + REST_MS - now;
+		if (due <= 0) {
+			print_rest(worker);
+			due = INT64_MAX;
+		}
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return due;
 }
 
 bool bsc__worker_print(struct bsc__worker *worker)
@@ -118,13 +226,12 @@ bool bsc__worker_print(struct bsc__worker *worker)
 		if (n <= 0) {
 			break;
 		}
-		print_lines(worker, text, (size_t)n);
+		print_whole(worker, text, (size_t)n);
 	}
 	bool ended = worker->output < 0 || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 	if (ended && worker->output >= 0) {
-		if (worker->line_open) {
-			write_all("\n", 1);
-		}
+		print_rest(worker);
+		end_line(worker);
 		(void)close(worker->output);
 		worker->output = -1;
 	}
@@ -143,10 +250,8 @@ void bsc__worker_label(struct bsc__worker *worker, const char *label)
 	/* What was printed until now is the one's before. */
 	(void)bsc__worker_print(worker);
 	pthread_mutex_lock(&worker->lock);
-	if (worker->line_open) {
-		write_all("\n", 1);
-		worker->line_open = false;
-	}
+	print_rest(worker);
+	end_line(worker);
 	snprintf(worker->label, sizeof(worker->label), "%s", label);
 	pthread_mutex_unlock(&worker->lock);
 }
@@ -169,11 +274,11 @@ int bsc__worker_died(struct bsc__worker *worker, const char *doing, struct bsc_e
 {
 	enum { DEATH_TIMEOUT_MS = 2000 };
 	char trace[4096];
-	(void)bsc__worker_reap(worker, DEATH_TIMEOUT_MS);
+	char how[sizeof(worker->how)];
+	const char *end = await_end(worker, DEATH_TIMEOUT_MS, how);
 	size_t n = read_crash(worker, trace, sizeof(trace));
 	return bsc__fail(err, BSC_WORKER, "%s: the worker process %d %s. This query fails, others and the host go on%s%s",
-	                 doing, (int)worker->pid, worker->reaped ? worker->how : "closed its channel",
-	                 n ? ". Its last Python frames:\n" : "", trace);
+	                 doing, (int)worker->pid, end, n ? ". Its last Python frames:\n" : "", trace);
 }
 
 /* ---- its start ---- */
@@ -203,7 +308,8 @@ static void listen_to(const struct bsc__worker *worker, struct told *told)
 
 static int fail_start(struct bsc__worker *worker, const char *doing, struct told *told, struct bsc_error *err)
 {
-	(void)bsc__worker_reap(worker, 1000);
+	char how[sizeof(worker->how)];
+	const char *end = await_end(worker, 1000, how);
 	listen_to(worker, told);
 	while (told->len > 0 && told->text[told->len - 1] == '\n') {
 		told->text[--told->len] = '\0';
@@ -213,8 +319,8 @@ static int fail_start(struct bsc__worker *worker, const char *doing, struct told
 	    "%s: no worker process could be started with the interpreter %s: it %s%s%s\nWorkers need Python 3.11 "
 	    "or newer with bascule %s: %s -m pip install bascule==%s; another interpreter is named by "
 	    "bascule_python or the environment variable BASCULE_PYTHON",
-	    doing, worker->key.python, worker->reaped ? worker->how : "closed its channel", told->len ? ", saying:\n" : "",
-	    told->text, BSC_VERSION, worker->key.python, BSC_VERSION);
+	    doing, worker->key.python, end, told->len ? ", saying:\n" : "", told->text, BSC_VERSION, worker->key.python,
+	    BSC_VERSION);
 }
 
 static int check_hello(const struct bsc__worker *worker, struct bsc__frame *frame, const char *doing,
@@ -253,10 +359,15 @@ static int await_hello(struct bsc__worker *worker, const char *doing, const stru
 		switch (bsc__channel_receive(&worker->channel, &frame, &why)) {
 		case BSC__CHANNEL_FRAME:
 			rc = check_hello(worker, &frame, doing, err);
+			if (frame.fd >= 0) {
+				(void)close(frame.fd);
+			}
 			break;
 		case BSC__CHANNEL_BROKEN:
-			rc = bsc__fail(err, BSC_WORKER, "%s: what %s started as a worker process is none: %.1000s", doing,
-			               worker->key.python, why.message);
+			rc = why.status == BSC_NOMEM
+			         ? bsc__fail_nomem(err, "receiving from a worker")
+			         : bsc__fail(err, BSC_WORKER, "%s: what %s started as a worker process is none: %.1000s", doing,
+			                     worker->key.python, why.message);
 			break;
 		case BSC__CHANNEL_CLOSED:
 			rc = fail_start(worker, doing, &told, err);
@@ -306,7 +417,7 @@ static bool send_setup(struct bsc__worker *worker)
 	return sent;
 }
 
-static int start(struct bsc__worker *worker, const char *doing, struct bsc_error *err)
+int bsc__worker_spawn(struct bsc__worker *worker, struct bsc_error *err)
 {
 	int sockets[2] = {-1, -1}, pipe_ends[2] = {-1, -1};
 	/* -P: a file of the working directory named as a module of ours must not be taken for it. */
@@ -332,14 +443,13 @@ static int start(struct bsc__worker *worker, const char *doing, struct bsc_error
 		bsc__channel_init(&worker->channel, sockets[0]);
 	}
 	if (rc == BSC_OK) {
+		worker->reaped = false;
 		return BSC_OK;
 	}
-	worker->reaped = true; /* there is nothing to reap */
-	return bsc__fail(err, rc, "%s: %s", doing, why.message);
+	return bsc__fail(err, rc, "%s: %s", worker->label, why.message);
 }
 
-int bsc__worker_start(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
-                      struct bsc__worker **out, struct bsc_error *err)
+int bsc__worker_new(const struct bsc__pool_key *key, const char *label, struct bsc__worker **out, struct bsc_error *err)
 {
 	*out = NULL;
 	struct bsc__worker *worker = bsc__calloc(1, sizeof(*worker));
@@ -347,31 +457,33 @@ int bsc__worker_start(const struct bsc__pool_key *key, const char *label, const 
 		return bsc__fail_nomem(err, "starting a worker process");
 	}
 	worker->refs = 1;
+	worker->reaped = true; /* there is nothing to reap */
 	worker->output = worker->crash = -1;
 	pthread_mutex_init(&worker->lock, NULL);
 	bsc__channel_init(&worker->channel, -1);
 	bsc__bytes_init(&worker->releases, RELEASES_MAX);
+	bsc__bytes_init(&worker->rest, 2 * REST_BYTES);
 	snprintf(worker->label, sizeof(worker->label), "%s", label);
 	int rc = bsc__pool_key_copy(key, &worker->key, err);
-	if (rc == BSC_OK) {
-		rc = start(worker, label, err);
-	} else {
-		worker->reaped = true;
-	}
-	if (rc == BSC_OK) {
-		rc = await_hello(worker, label, wait, err);
-	}
-	if (rc == BSC_OK && !send_setup(worker)) {
-		rc = bsc__worker_died(worker, label, err);
-	}
 	if (rc != BSC_OK) {
-		bsc__worker_signal(worker, SIGKILL);
-		(void)bsc__worker_reap(worker, 1000);
 		bsc__worker_unref(worker);
 		return rc;
 	}
 	*out = worker;
 	return BSC_OK;
+}
+
+int bsc__worker_greet(struct bsc__worker *worker, const struct bsc__wait *wait, struct bsc_error *err)
+{
+	int rc = await_hello(worker, worker->label, wait, err);
+	if (rc == BSC_OK && !send_setup(worker)) {
+		rc = bsc__worker_died(worker, worker->label, err);
+	}
+	if (rc != BSC_OK) {
+		bsc__worker_signal(worker, SIGKILL);
+		(void)bsc__worker_reap(worker, 1000);
+	}
+	return rc;
 }
 
 /* ---- frames ---- */
@@ -386,10 +498,14 @@ static int take_segment(struct bsc__worker *worker, struct bsc__frame *frame, st
 	return rc;
 }
 
-static int broken(const struct bsc__worker *worker, const char *doing, const char *what, struct bsc_error *err)
+static int broken(const struct bsc__worker *worker, const char *doing, const struct bsc_error *why,
+                  struct bsc_error *err)
 {
+	if (why->status == BSC_NOMEM) {
+		return bsc__fail(err, BSC_NOMEM, "%s", why->message);
+	}
 	return bsc__fail(err, BSC_WORKER, "%s: the worker process %d broke the protocol and was killed: %.1000s", doing,
-	                 (int)worker->pid, what);
+	                 (int)worker->pid, why->message);
 }
 
 static bool timed_out(const struct bsc__wait *wait, int64_t begun)
@@ -400,24 +516,33 @@ static bool timed_out(const struct bsc__wait *wait, int64_t begun)
 int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wait, const char *doing,
                          struct bsc__frame *frame, struct bsc_error *err)
 {
-	enum { SLICE_MS = 50 };
+	enum { SLICE_MS = 50, FRAMES_UNASKED = 256 };
 	struct bsc__waiting waiting = {0};
+	int n_frames = 0;
 	struct bsc_error why;
 	int64_t begun = 0;
 	int rc = -1;
+	if (worker->foreign) {
+		/* What it sent before the fork lies where the parent's reads go on. */
+		return bsc__worker_died(worker, doing, err);
+	}
 	while (rc == -1) {
 		switch (bsc__channel_receive(&worker->channel, frame, &why)) {
 		case BSC__CHANNEL_FRAME:
 			if (frame->type == BSC__SEGMENT) {
-				rc = take_segment(worker, frame, &why) == BSC_OK ? -1 : broken(worker, doing, why.message, err);
+				rc = take_segment(worker, frame, &why) == BSC_OK ? -1 : broken(worker, doing, &why, err);
 			} else if (frame->type == BSC__DROP) {
 				bsc__segments_drop(&worker->segments, frame->number);
 			} else {
 				rc = BSC_OK;
 			}
+			/* One that floods never lets it come to a wait. */
+			if (rc == -1 && ++n_frames % FRAMES_UNASKED == 0 && bsc__wait_unwanted(wait)) {
+				rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it ran in a worker process", doing);
+			}
 			break;
 		case BSC__CHANNEL_BROKEN:
-			rc = broken(worker, doing, why.message, err);
+			rc = broken(worker, doing, &why, err);
 			break;
 		case BSC__CHANNEL_CLOSED:
 			rc = bsc__worker_died(worker, doing, err);
@@ -465,6 +590,13 @@ bool bsc__pool_send(struct bsc__worker *worker, struct bsc__bytes *frames)
 	return !frames->failed && bsc__channel_send(&worker->channel, frames->ptr, frames->len, -1, SEND_TIMEOUT_MS);
 }
 
+void bsc__worker_post(struct bsc__worker *worker, const struct bsc__bytes *frames)
+{
+	if (!frames->failed && bsc__channel_post(&worker->channel, frames->ptr, frames->len)) {
+		bsc__pool_wake();
+	}
+}
+
 void bsc__pool_release_slot(void *ctx, uint64_t slot, uint64_t bytes)
 {
 	struct bsc__worker *worker = ctx;
@@ -479,7 +611,7 @@ void bsc__pool_release_slot(void *ctx, uint64_t slot, uint64_t bytes)
 		}
 		pthread_mutex_unlock(&worker->lock);
 		if (out.len) {
-			(void)bsc__channel_send(&worker->channel, out.ptr, out.len, -1, SEND_TIMEOUT_MS);
+			bsc__worker_post(worker, &out);
 		}
 		bsc__bytes_release(&out);
 	}

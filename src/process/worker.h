@@ -4,13 +4,24 @@
 
 #include "process/pool.h"
 
-/* Starts a process and waits until it has said HELLO. BSC_WORKER: *err says why it can't, and what to
- * install where. */
-int bsc__worker_start(const struct bsc__pool_key *key, const char *label, const struct bsc__wait *wait,
-                      struct bsc__worker **out, struct bsc_error *err) BSC_MUST_CHECK;
+/* A worker, to be started. */
+int bsc__worker_new(const struct bsc__pool_key *key, const char *label, struct bsc__worker **out,
+                    struct bsc_error *err) BSC_MUST_CHECK;
+/* Starts its process. With the pool's lock held: a child of a fork at this moment would have the other
+ * ends of what is opened here. */
+int bsc__worker_spawn(struct bsc__worker *worker, struct bsc_error *err) BSC_MUST_CHECK;
+/* Waits until it has said HELLO. BSC_WORKER: *err says why it can't, and what to install where. */
+int bsc__worker_greet(struct bsc__worker *worker, const struct bsc__wait *wait, struct bsc_error *err) BSC_MUST_CHECK;
 
 /* Prints what it has printed since, without waiting. False: it has closed its output. */
 bool bsc__worker_print(struct bsc__worker *worker);
+
+/* Prints the beginning of a line that has waited for its end long enough. Returns in how many ms there is one;
+ * INT64_MAX: there is none. */
+int64_t bsc__worker_print_late(struct bsc__worker *worker, int64_t now);
+
+/* In a child made by fork. */
+void bsc__worker_forked(void);
 
 /* Sends a signal, if it has not been reaped. */
 void bsc__worker_signal(struct bsc__worker *worker, int number);
@@ -18,16 +29,16 @@ void bsc__worker_signal(struct bsc__worker *worker, int number);
 /* True: it has ended, worker->how says how. */
 bool bsc__worker_reap(struct bsc__worker *worker, int timeout_ms);
 
+/* Closes what it holds in this process, but for what batches need. Nobody has it any more. */
+void bsc__worker_close(struct bsc__worker *worker);
+
+/* Frames for whom nobody waits. Never waits itself. */
+void bsc__worker_post(struct bsc__worker *worker, const struct bsc__bytes *frames);
+
+/* The pool's thread is to look again. */
+void bsc__pool_wake(void);
+
 /* The error for one whose channel is closed. Returns BSC_WORKER. */
 int bsc__worker_died(struct bsc__worker *worker, const char *doing, struct bsc_error *err);
-
-/* The host's own part in a wait, begun at most once. */
-struct bsc__waiting {
-	bool begun;
-	void *host; /* what wait_begin gave */
-	bool interrupted;
-};
-void bsc__waiting_begin(struct bsc__waiting *waiting);
-void bsc__waiting_end(struct bsc__waiting *waiting);
 
 #endif

@@ -99,6 +99,10 @@ class FailsAsText(Fails):
     def infer_schema(self, options):
         return pa.schema([("p", pa.string()), ("k", pa.int64())])
 
+    def read_partition(self, spec, options):
+        if spec["p"] == 1:
+            yield from super().read_partition(spec, options)
+
 
 class Where(Numbers):
     """One row: where it ran."""
@@ -284,7 +288,10 @@ def strings(of_offsets: bytes) -> Callable[[], None]:
         send_segment(fd, FAR, SIZE)
         ours = node(1, [NONE, (FAR, 0, len(of_offsets)), (FAR, 64, 100)])
         send(frame(BATCH, FAR, b"\1" + schema + node(1, [NONE]) + ours + node(1, [NONE, (FAR, 0, 8)])))
-        time.sleep(60)
+        try:
+            time.sleep(60)
+        finally:
+            os._exit(0)  # its numbers are of no use to an arena
 
     return send_strings
 
