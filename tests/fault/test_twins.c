@@ -12,6 +12,7 @@ static const struct {
 	const size_t *n;
 } lists[] = {
     {twins_options, &n_twins_options},
+    {twins_process, &n_twins_process},
     {twins_source, &n_twins_source},
     {twins_scan, &n_twins_scan},
 };
