@@ -17,7 +17,7 @@ from typing import Any
 from bench import lines, page, texts
 from bench.cases import CASES
 from bench.machine import REPOSITORY, machine, versions
-from bench.measure import fresh, say
+from bench.measure import SkippedError, fresh, say
 
 RESULTS = REPOSITORY / "bench" / "results.json"
 
@@ -50,10 +50,14 @@ def _measure(names: list[str], quick: bool) -> dict[str, Any]:
     for name in names:
         say(f"{name} ...")
         # In a process of its own: no case finds the memory and caches of another.
-        case = dataclasses.asdict(fresh(CASES[name], quick))
+        try:
+            case = dataclasses.asdict(fresh(CASES[name], quick))
+        except SkippedError as e:
+            say(f"  skipped: {e}")
+            continue
         cases[name] = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **case}
         for figure in case["figures"]:
-            say("  " + texts.plain(figure))
+            say("  " + texts.plain(figure, case["sides"]))
             if figure["name"].startswith("noise") and not (
                 figure["value"]["low"] > 0.9 and figure["value"]["high"] < 1.1
             ):

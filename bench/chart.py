@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.texts import limit, number
+from bench.texts import limit, met, number, share
 
 INK, FAINT, GRID = "#24292f", "#6e7781", "#e6e8eb"
 MET, MISSED, OTHER = "#0969da", "#d1570a", "#8c959f"
@@ -59,7 +59,7 @@ def _sort(results: dict[str, Any]) -> tuple[list[Any], list[Any], list[Any]]:
                 growths.append((figure["name"].split(":")[0], figure))
             elif figure["unit"] == "x" and figure["name"].startswith("noise"):
                 ratios.insert(0, ("noise: the Table against itself", figure))
-            elif figure["unit"] == "x" and figure["target"] is not None:
+            elif figure["unit"] == "x" and figure["target"] is not None and not figure.get("at_least"):
                 ratios.append((label, figure))
             elif figure["target"] is not None:
                 budgets.append((label.split(":")[0] if name == "partitions" else label, figure))
@@ -79,14 +79,12 @@ def _panel(ax: Any, title: str, labels: list[str]) -> None:
 
 
 def _colour(figure: Any) -> str:
-    if figure["target"] is None:
-        return OTHER
-    return MET if figure["value"]["median"] <= figure["target"] else MISSED
+    return {None: OTHER, True: MET, False: MISSED}[met(figure)]
 
 
-def _dot(ax: Any, y: float, spread: Any, colour: str, scale: float = 1.0) -> None:
+def _dot(ax: Any, y: float, spread: Any, colour: str) -> None:
     ax.plot(
-        [spread["low"] * scale, spread["high"] * scale],
+        [spread["low"], spread["high"]],
         [y, y],
         color=colour,
         alpha=0.35,
@@ -94,7 +92,7 @@ def _dot(ax: Any, y: float, spread: Any, colour: str, scale: float = 1.0) -> Non
         solid_capstyle="round",
         clip_on=True,
     )
-    ax.plot([spread["median"] * scale], [y], "o", color=colour, markersize=7, markeredgecolor="white")
+    ax.plot([spread["median"]], [y], "o", color=colour, markersize=7, markeredgecolor="white")
 
 
 def _margin_text(ax: Any, y: float, text: str, colour: str) -> None:
@@ -136,10 +134,12 @@ def _draw_budgets(ax: Any, budgets: list[Any]) -> None:
     _panel(ax, "Share of what it may cost", [label for label, _ in budgets])
     lowest, highest = 0.0, 1.15
     for y, (_, figure) in enumerate(budgets):
-        value, target, colour = figure["value"], figure["target"], _colour(figure)
-        _dot(ax, y, value, colour, 1 / target)
-        highest = max(highest, value["median"] / target + 0.1, min(value["high"] / target + 0.05, 1.6))
-        lowest = min(lowest, max(value["low"] / target, -0.2))
+        value, colour = figure["value"], _colour(figure)
+        used = {key: share(figure, value[key]) or 0.0 for key in ("median", "low", "high")}
+        most = max(used["low"], used["high"])
+        _dot(ax, y, used, colour)
+        highest = max(highest, used["median"] + 0.1, min(most + 0.05, 1.6))
+        lowest = min(lowest, max(min(used["low"], used["high"]), -0.2))
         _margin_text(ax, y, f"{number(value['median'], figure['unit'])} of {limit(figure)}", colour)
     ax.set_xlim(lowest - 0.03, highest)
     ax.axvline(1, color=INK, linewidth=2)

@@ -20,6 +20,10 @@ class WrongAnswerError(Exception):
     """A query was timed that did not do its work."""
 
 
+class SkippedError(Exception):
+    """This machine lacks what the case needs: the message says what."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """The median of some measurements, and their extremes."""
@@ -44,8 +48,9 @@ class Figure:
         unit: ``x`` for a ratio, else the unit of ``value`` and ``target``.
         value: ratios are python(...) over the Table; other units are as ``name`` says.
         target: the most that ``value``'s median may be; None where nothing was promised.
-        ours: of python(...) alone, in ``side_unit``.
-        theirs: of the Table alone, in ``side_unit``.
+        ours: of python(...) alone, in ``side_unit``; or of what its case's ``sides`` says.
+        theirs: of the Table alone, likewise.
+        at_least: ``target`` is the least that it may be.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Figure:
     ours: Spread | None = None
     theirs: Spread | None = None
     side_unit: str = ""
+    at_least: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Case:
     title: str
     setup: str
     figures: list[Figure]
+    sides: tuple[str, str] = ("python(...)", "Table")
 
 
 def check(what: str, seen: object, expected: object) -> None:

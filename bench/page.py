@@ -17,6 +17,8 @@ Written by `python -m bench` from [bench/results.json](../bench/results.json).
 DuckDB reads a Python class by `python(...)`, in its own process. What does that cost? The other side is DuckDB over the
 same Arrow batches as an in-memory `pyarrow.Table`: the best that DuckDB does with Arrow data from Python. The class
 yields batches that were made before, so what is measured is the bridge, not the making of data.
+The last cases are of classes that run in worker processes (`bascule_executor = 'process'`); their tables say what stands
+on the other side.
 
 ![Each figure with its target](benchmarks.svg)
 """
@@ -28,10 +30,12 @@ _READING = """\
 - The two sides run in turn, A B A B, in one process on one connection, after one warm-up of each. A ratio is the median
   of the ratios of neighbours, and in brackets are the lowest and the highest. Differences are made the same way. For the
   first row each side has processes of its own, in turn, and no warm-up.
+- Where a target is *at least*, more is better, and the ratio is how many times as fast.
 - Only ratios and differences are claims. The times beside them are medians on this machine, each
   side's own: there to judge the ratios by, not to be divided.
 - One line is the Table against itself. A ratio that is nearer to 1 than that line's brackets says nothing.
-- Each query's answer is checked, each time, and so is the number of batches that the class yielded.
+- Each query's answer is checked, each time, and so is the number of batches that the class yielded in this process:
+  none where it runs in others.
 - The first two cases yield one batch again and again, and the Table is made of that batch too: on both sides its data
   may stay in the processor's caches.
 """
@@ -53,7 +57,8 @@ _REPRODUCE = """\
 ```
 make bench                              # all cases, a few minutes; writes this page
 .venv/bin/python -m bench --quick       # a tenth of the work, writes nothing
-.venv/bin/python -m bench --only memory # one case: large-batches, small-batches, validation, partitions, first-row, columns, memory, databases, commands
+.venv/bin/python -m bench --only memory # one case: large-batches, small-batches, validation, partitions, first-row, columns, memory, databases, commands,
+                                        # workers, transport, peer, process-latency, process-repeats
 ```
 
 Leave the machine alone meanwhile: both cores are used.
@@ -87,18 +92,23 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def _case(case: dict[str, Any]) -> str:
+    sides = case.get("sides", ("python(...)", "Table"))
     rows = [
-        "| | measured (lowest..highest) | target, at most | | `python(...)` | Table |",
+        f"| | measured (lowest..highest) | target, at most | | {' | '.join(_code(side) for side in sides)} |",
         "|---|---:|---:|---|---:|---:|",
     ]
     for figure in case["figures"]:
         unit = figure["side_unit"]
         verdict = {True: "met", False: "**missed**", None: ""}[met(figure)]
         target = "" if figure["target"] is None else limit(figure)
-        sides = [quantity(figure[key]["median"], unit) if figure[key] else "" for key in ("ours", "theirs")]
-        rows.append(f"| {figure['name']} | {spread(figure)} | {target} | {verdict} | {sides[0]} | {sides[1]} |")
+        each = [quantity(figure[key]["median"], unit) if figure[key] else "" for key in ("ours", "theirs")]
+        rows.append(f"| {figure['name']} | {spread(figure)} | {target} | {verdict} | {each[0]} | {each[1]} |")
     setup = _prose(f"{case['setup'][0].upper()}{case['setup'][1:]}.")
     return "\n".join([f"### {case['title']}\n", setup, *rows, *_growth_remark(case["figures"])]) + "\n"
+
+
+def _code(side: str) -> str:
+    return f"`{side}`" if "(" in side else side
 
 
 def _growth_remark(figures: list[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -24,13 +25,14 @@ def number(value: float, unit: str) -> str:
 
 def quantity(value: float, unit: str) -> str:
     """:func:`number` with its unit."""
-    return number(value, unit) if unit.startswith("x") else f"{number(value, unit)} {unit}"
+    return number(value, unit) if unit.startswith("x") else f"{number(value, unit)} {unit}".rstrip()
 
 
 def limit(figure: dict[str, Any]) -> str:
     """The target, with its unit."""
     target, unit = figure["target"], figure["unit"]
-    return number(target, unit) if unit.startswith("x") else f"{target:g} {unit}"
+    text = number(target, unit) if unit.startswith("x") else f"{target:g} {unit}"
+    return f"at least {text}" if figure.get("at_least") else text
 
 
 def spread(figure: dict[str, Any]) -> str:
@@ -41,16 +43,25 @@ def spread(figure: dict[str, Any]) -> str:
 
 def met(figure: dict[str, Any]) -> bool | None:
     """Whether the median is within the target; None without one."""
-    return None if figure["target"] is None else figure["value"]["median"] <= figure["target"]
+    used = share(figure, figure["value"]["median"])
+    return None if used is None else used <= 1
 
 
-def plain(figure: dict[str, Any]) -> str:
+def share(figure: dict[str, Any], value: float) -> float | None:
+    """What of the target is used up by a value: 1 is all; None without one."""
+    target: float | None = figure["target"]
+    if target is None:
+        return None
+    return target / value if figure.get("at_least") else value / target
+
+
+def plain(figure: dict[str, Any], sides: Sequence[str]) -> str:
     """One line for a terminal."""
     verdict = {True: "met", False: "MISSED", None: ""}[met(figure)]
     target = "" if figure["target"] is None else f"  target {limit(figure)}: {verdict}"
-    sides = [
+    times = [
         f"{side} {quantity(figure[key]['median'], figure['side_unit'])}"
-        for side, key in (("python", "ours"), ("table", "theirs"))
+        for side, key in zip(sides, ("ours", "theirs"), strict=True)
         if figure[key]
     ]
-    return f"{figure['name']}: {spread(figure)}{target}  [{', '.join(sides)}]"
+    return f"{figure['name']}: {spread(figure)}{target}  [{', '.join(times)}]"

@@ -30,6 +30,8 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "hosting.h",
         "inprocess.h",
         "raised.h",
+        "run.h",
+        "trimmed.h",
         "watch.h",
         "worker.h",
         "process/",

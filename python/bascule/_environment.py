@@ -36,20 +36,23 @@ _NOT_FOR_UV = (
 _UV_INDEXES = ("DEFAULT_INDEX", "INDEX", "INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "NO_INDEX", "CONFIG_FILE")
 
 
-def has_metadata(source: bytes | str) -> bool:
-    """True if a Python file's text has a script block, so that it runs in an environment of its own.
+def has_metadata(path: str) -> bool:
+    """True if a Python file has a script block, so that it runs in an environment of its own. False too where
+    it can't be read: whoever loads it says why; and in such an environment.
 
     Example:
-        >>> has_metadata("import pyarrow")
+        >>> has_metadata(__file__)
         False
-        >>> has_metadata('# /// script\\n# dependencies = ["httpx"]\\n# ///\\n')
-        True
     """
-    if isinstance(source, bytes):
-        if b"# /// script" not in source:
-            return False
-        source = _decoded(source)
-    return "# /// script" in source and bool(_blocks(source))
+    try:
+        return _has_block(Path(path).expanduser().read_bytes()) and not _is_inside()
+    except OSError:
+        return False
+
+
+def _is_inside() -> bool:
+    """Is this interpreter that of an environment of ours? Then what a file asks for is there."""
+    return Path(sys.prefix).parent == cache()
 
 
 def interpreter_for(path: str) -> str | None:
@@ -63,7 +66,7 @@ def interpreter_for(path: str) -> str | None:
         path: the Python file, relative to the working directory.
 
     Returns:
-        The interpreter's path, or None where the file has no script block.
+        The interpreter's path, or None where the file has no script block, or this interpreter is its own.
 
     Raises:
         SourceNotFoundError: the file can't be read.
@@ -84,7 +87,7 @@ def interpreter_for(path: str) -> str | None:
         raise SourceNotFoundError(
             f"file '{path}' can't be read: {e.strerror} (looked for {file}). A relative path starts at the working directory"
         ) from None
-    if not has_metadata(source):
+    if not _has_block(source) or _is_inside():
         return None
     script = _parsed(path, file, _decoded(source))
     _check_python(script)
@@ -126,6 +129,10 @@ class _Script:
         """The dependencies without versions, and without addresses, which may hold secrets."""
         names = [found.group() for d in self.dependencies if (found := re.match(r"[\w.-]+", d.strip()))]
         return ", ".join([*names[:5], "…"] if len(names) > 6 else names) or "no dependencies"
+
+
+def _has_block(source: bytes) -> bool:
+    return b"# /// script" in source and bool(_blocks(_decoded(source)))
 
 
 def _decoded(source: bytes) -> str:

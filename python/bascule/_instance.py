@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bascule import _locate
-from bascule._identity import marks_of, same_marks, ship
+from bascule._identity import marks_of, same_marks
 from bascule._locate import a
 from bascule.contract import Option
 from bascule.errors import ContractError, describe, mask, printable
 from bascule.options import Options, declared
 
-__all__ = ["Found", "Instance", "keep", "not_arrow", "release", "resolve", "ship", "shutdown", "trimming", "warn"]
+__all__ = ["Found", "Instance", "keep", "not_arrow", "release", "resolve", "shutdown", "trimming", "warn"]
 
 _METHODS = ("infer_schema", "plan_partitions", "read_partition")
 _log = logging.getLogger("bascule")
@@ -58,8 +58,11 @@ def resolve(kind: int, module: str, name: str, may_leave: bool = False) -> Found
 
     may_leave: a file with inline script metadata is not imported, but ``wants_process``.
     """
-    if may_leave and kind == 1 and _locate.has_metadata(module):
-        return keep(_Elsewhere)
+    if may_leave and kind == 1:
+        from bascule import _environment
+
+        if _environment.has_metadata(module):
+            return keep(_Elsewhere)
     return keep(_locate.from_locator(kind, module, name))
 
 

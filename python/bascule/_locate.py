@@ -66,15 +66,6 @@ def from_file(path: str, name: str) -> type:
     return _attribute(known[1], name, f"file '{path}'")
 
 
-def has_metadata(path: str) -> bool:
-    """Does a file have a block of inline script metadata? False too where it can't be read."""
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            return b"# /// script" in file.read(1 << 16)
-    except OSError:
-        return False
-
-
 def forget_files() -> None:
     """Loads each file again, at its next use."""
     with _files_lock:

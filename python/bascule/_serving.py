@@ -163,12 +163,9 @@ class _Worker:
     def _prepare(self, number: int, reader: Reader) -> _Answer:
         path = reader.text()
         self._attempt = f"finding {path}"
-        try:
-            from bascule import _environment  # type: ignore[attr-defined]
-        except ImportError:
-            interpreter = None
-        else:
-            interpreter = _environment.interpreter_for(path)
+        from bascule import _environment
+
+        interpreter = _environment.interpreter_for(path)
         return lambda: self._serving.answer(Frame.PREPARED, number, text(interpreter or ""))
 
     def _open_instance(self, number: int, reader: Reader) -> _Answer:

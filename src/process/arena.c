@@ -318,9 +318,12 @@ int bsc__arena_take(struct bsc__arena *arena, uint64_t size, struct bsc__slot *o
 	uint32_t index = find(arena, need);
 	if (index == NONE) {
 		int rc = add_segment(arena, need, err);
+		size_t n_segments = arena->n_segments;
 		if (rc == BSC_NOMEM) {
 			/* What lies free in pieces that are too small may be enough for one that isn't. */
 			bsc__arena_trim(arena, 0);
+		}
+		if (arena->n_segments < n_segments) {
 			rc = add_segment(arena, need, err);
 		}
 		if (rc != BSC_OK) {

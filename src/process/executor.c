@@ -175,7 +175,9 @@ static int prepare(void *ctx, const struct bsc__pool_key *key, struct bsc_str fi
 	*python_out = NULL;
 	snprintf(q.doing, sizeof(q.doing), "preparing the environment of %.*s", BSC__ARG(file));
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, host->is_main_thread && host->is_main_thread());
-	int rc = bsc__pool_check_out(key, 0, run->n_workers, q.doing, &q.wait, &worker, err);
+	char label[BSC__LABEL_CAP];
+	snprintf(label, sizeof(label), "%.*s", BSC__ARG(file));
+	int rc = bsc__pool_check_out(key, 0, run->n_workers, label, &q.wait, &worker, err);
 	if (rc != BSC_OK) {
 		return rc;
 	}
@@ -445,6 +447,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	bsc__worker_ref(worker);
 	plan->worker = worker;
 	plan->pinned = true;
+	bsc__pool_park(worker, true);
 	*n_partitions_out = plan->n;
 	*plan_out = plan;
 	return BSC_OK;
@@ -512,6 +515,9 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 	}
 	pthread_mutex_unlock(&plan->lock);
 	bsc__waiting_end(&waiting);
+	if (reader->of_plan) {
+		bsc__pool_park(reader->worker, false);
+	}
 	return rc;
 }
 
@@ -522,6 +528,9 @@ static void let_go(struct reader *reader, int rc)
 	struct bsc__worker *worker = reader->worker;
 	bool keep = reader->of_plan && (rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH);
 	reader->worker = NULL;
+	if (keep) {
+		bsc__pool_park(worker, true);
+	}
 	pthread_mutex_lock(&plan->lock);
 	if (reader->counted) {
 		plan->n_reading--;

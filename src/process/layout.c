@@ -603,12 +603,18 @@ int bsc__layout_write(struct bsc__layout *layout, const struct ArrowArray *array
 {
 	*slot = (struct bsc__slot){0};
 	size_t begin = out->len;
+	if (out->failed) {
+		return bsc__fail(err, BSC_SOURCE,
+		                 "the schema of a batch is larger than can be sent: it has too many fields, or too long names");
+	}
 	struct pass pass = {.layout = layout, .out = out};
 	layout->n_copies = layout->n_ranges = 0;
 	int64_t column = -1;
 	const char *what = write_batch(&pass, array, asked, &column);
 	int rc = BSC_OK;
-	if (pass.no_memory) {
+	/* No number is longer: with more room left it was memory that was short. */
+	enum { NUMBER_MAX = 8 };
+	if (pass.no_memory || (!what && out->failed && out->max - out->len >= NUMBER_MAX)) {
 		rc = bsc__fail_nomem(err, "laying out a batch");
 	} else if (what) {
 		rc = bsc__fail(err, BSC_MALFORMED,
@@ -624,6 +630,7 @@ int bsc__layout_write(struct bsc__layout *layout, const struct ArrowArray *array
 	}
 	if (rc != BSC_OK) {
 		out->len = begin;
+		out->failed = false;
 		return rc;
 	}
 	copy_all(layout, slot, out);

@@ -184,6 +184,12 @@ out:
 		}
 	}
 	snprintf(doing, sizeof(doing), "a worker process can't be started with the interpreter %.300s", child->argv[0]);
+	if (code == ENOENT || code == EACCES || code == ENOTDIR || code == ENOEXEC) {
+		return bsc__fail(err, BSC_WORKER,
+		                 "%s: %s. Name another one, with bascule, by bascule_python or the environment variable "
+		                 "BASCULE_PYTHON",
+		                 doing, strerror(code));
+	}
 	return code == 0 ? BSC_OK : bsc__os_fail(err, doing, code);
 }
 

@@ -16,6 +16,8 @@
 /* How long a worker may be idle, ask to end, and go on with what nobody wants: until it is
  * interrupted, then until it is killed. */
 #define IDLE_MS 60000
+/* Of those that are more than a scan asks for: queries may follow each other, each with the same need. */
+#define EXTRA_IDLE_MS 5000
 #define QUIT_MS 3000
 #define INTERRUPT_MS 500
 #define KILL_MS 3000
@@ -117,6 +119,7 @@ void bsc__pool_key_release(struct bsc__pool_key *key)
 static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
 {
 	worker->state = state;
+	worker->parked = false;
 	worker->since_ms = bsc__now_ms();
 	worker->interrupted = false;
 	pthread_cond_broadcast(&changed);
@@ -248,12 +251,14 @@ static int64_t look_after(struct bsc__worker *worker, int64_t now)
 {
 	int64_t age = now - worker->since_ms;
 	switch (worker->state) {
-	case BSC__WORKER_IDLE:
-		if (age >= IDLE_MS || count_idle(worker) > n_warm) {
+	case BSC__WORKER_IDLE: {
+		int64_t most = count_idle(worker) > n_warm ? EXTRA_IDLE_MS : IDLE_MS;
+		if (age >= most) {
 			quit(worker);
 			return QUIT_MS;
 		}
-		return IDLE_MS - age;
+		return most - age;
+	}
 	case BSC__WORKER_DRAINING:
 		if (age >= KILL_MS) {
 			die(worker);
@@ -443,11 +448,13 @@ static struct bsc__worker *find_idle(const struct bsc__pool_key *key, uint64_t i
 	return found;
 }
 
+/* Those that are at work. */
 static int64_t count_live(const struct bsc__pool_key *key)
 {
 	int64_t n = 0;
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		n += w->state != BSC__WORKER_QUITTING && w->state != BSC__WORKER_DEAD && bsc__pool_key_equal(&w->key, key);
+		n += w->state != BSC__WORKER_QUITTING && w->state != BSC__WORKER_DEAD && !w->parked &&
+		     bsc__pool_key_equal(&w->key, key);
 	}
 	return n;
 }
@@ -562,12 +569,24 @@ void bsc__pool_check_in(struct bsc__worker *worker)
 		bsc__pool_wake();
 	} else if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
 		set_state(worker, BSC__WORKER_IDLE);
-		if (count_idle(worker) > n_warm || worker->output < 0) {
+		if (worker->output < 0) {
 			quit(worker);
+		} else if (count_idle(worker) > n_warm) {
+			bsc__pool_wake(); /* sooner than it thinks */
 		}
 	}
 	pthread_mutex_unlock(&lock);
 	bsc__worker_unref(worker);
+}
+
+void bsc__pool_park(struct bsc__worker *worker, bool parked)
+{
+	pthread_mutex_lock(&lock);
+	worker->parked = parked;
+	if (parked) {
+		pthread_cond_broadcast(&changed);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 void bsc__pool_discard(struct bsc__worker *worker)

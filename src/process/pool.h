@@ -63,6 +63,7 @@ struct bsc__worker {
 	/* The pool's lock guards these. */
 	struct bsc__worker *next;
 	enum bsc__worker_state state;
+	bool parked;         /* BUSY, but at rest: it is kept for its caller */
 	int64_t since_ms;    /* in this state */
 	bool interrupted;    /* DRAINING: SIGINT was sent */
 	uint64_t *instances; /* that it has open */
@@ -87,6 +88,8 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
                         const struct bsc__wait *wait, struct bsc__worker **out, struct bsc_error *err) BSC_MUST_CHECK;
 /* Back to the others: it has answered all that it was asked. */
 void bsc__pool_check_in(struct bsc__worker *worker);
+/* Its caller keeps it, and asks nothing of it for a while: it counts for no scan's number of workers. */
+void bsc__pool_park(struct bsc__worker *worker, bool parked);
 /* Kills it. */
 void bsc__pool_discard(struct bsc__worker *worker);
 /* Tells it that what it was asked last is not wanted, and leaves it to the pool. */

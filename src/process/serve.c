@@ -18,6 +18,8 @@
 /* How long a wait within a READ is deaf for a signal that came just before it. */
 #define SLICE_MS 100
 
+/* Longer buffers are not kept for the next frame. */
+#define LARGE_BYTES (4u << 20)
 #define NUMBER_AT 8 /* in a frame's header */
 
 /* ---- what comes ---- */
@@ -126,6 +128,9 @@ enum bsc__serving_state bsc__serving_receive(struct bsc__serving *serving, struc
 	if (serving->kept_at == serving->kept.len) {
 		bsc__bytes_clear(&serving->kept);
 		serving->kept_at = 0;
+		if (serving->kept.cap > LARGE_BYTES) {
+			bsc__bytes_release(&serving->kept);
+		}
 	}
 	for (;;) {
 		if (serving->quits || serving->gone) {
@@ -187,7 +192,11 @@ bool bsc__serving_answer(struct bsc__serving *serving, enum bsc__frame_type type
 	size_t begin = bsc__frame_begin(&serving->out, type, number);
 	bsc__put(&serving->out, payload, len);
 	bsc__frame_end(&serving->out, begin);
-	return send_frames(serving, &serving->out, -1);
+	bool good = send_frames(serving, &serving->out, -1);
+	if (serving->out.cap > LARGE_BYTES) {
+		bsc__bytes_release(&serving->out);
+	}
+	return good;
 }
 
 bool bsc__serving_fail(struct bsc__serving *serving, uint64_t number, int status, struct bsc_str message)

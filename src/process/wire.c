@@ -67,22 +67,13 @@ static int64_t metadata_length(const char *metadata, uint64_t max)
 
 static const char *find_broken(const struct ArrowSchema *field, int depth)
 {
-	if (!field || !field->release) {
-		return "has a schema that was released";
+	const char *what = bsc__field_broken(field);
+	if (!what && depth > BSC__WIRE_DEPTH_MAX) {
+		what = "has a schema that is nested too deep";
 	}
-	if (depth > BSC__WIRE_DEPTH_MAX) {
-		return "has a schema that is nested too deep";
+	if (what) {
+		return what;
 	}
-	if (!field->format) {
-		return "has a schema without a format";
-	}
-	if (field->n_children < 0 || (field->n_children > 0 && !field->children)) {
-		return "has a schema without its list of fields";
-	}
-	if (field->metadata && metadata_length(field->metadata, BSC__PAYLOAD_MAX) < 0) {
-		return "has metadata with a negative or huge count or length";
-	}
-	const char *what = NULL;
 	for (int64_t i = 0; i < field->n_children && !what; i++) {
 		what = find_broken(field->children[i], depth + 1);
 	}
@@ -113,6 +104,10 @@ static void put_field(struct bsc__bytes *out, const struct ArrowSchema *field)
 	bsc__put_u8(out, field->metadata != NULL);
 	if (field->metadata) {
 		int64_t length = metadata_length(field->metadata, BSC__PAYLOAD_MAX);
+		if (length < 0) {
+			out->failed = true;
+			return;
+		}
 		bsc__put_str(out, (struct bsc_str){field->metadata, (size_t)length});
 	}
 	bsc__put_i64(out, field->flags);

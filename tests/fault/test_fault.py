@@ -69,7 +69,7 @@ def test_scan_in_worker_processes_survives_each_failing_allocation(folder):
 def test_each_public_function_has_a_twin(folder):
     declared = public_functions((cbuild.ROOT / "include" / "bascule.h").read_text())
     assert len(declared) > 20
-    assert set(run(folder, "--list").split()) == declared
+    assert {name for name in run(folder, "--list").split() if not name.startswith("bsc__")} == declared
 
 
 def test_the_archive_has_the_functions_that_the_header_is_read_for(folder):

@@ -183,6 +183,18 @@ class Stream:
         yield pa.table({"b": ["z"], "a": [9]})
 
 
+class Wide(Base):
+    """Three batches of 1,000 columns."""
+
+    def infer_schema(self, options):
+        return pa.schema([(f"c{i}", pa.int64()) for i in range(1000)])
+
+    def read_partition(self, partition_spec, options):
+        schema = self.infer_schema(options)
+        for _ in range(3):
+            yield pa.record_batch([[i] for i in range(1000)], schema=schema)
+
+
 class Converted(Base):
     """Yields int32 where it declares int64."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import struct
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import bascule
-from bascule import _instance, _native
+from bascule import _identity, _native
 from bascule._wire import Frame, Status, text
 from process.client import Client, Failed, spawned, wait_until
 
@@ -132,6 +133,14 @@ def test_the_schema_is_sent_where_it_differs(client):
     assert sent == [(["a", "b"], [0]), (["a", "b"], [1]), (["a", "b"], [2]), (["b", "a"], [9])]
 
 
+def test_of_wide_batches_only_the_first_is_exported_whole(client):
+    client.open(1, "process.sources:Wide")
+    number = client.begin(1, client.plan(1)[0], columns=["c7", "c3"])
+    sent = [(len(batch.schema), batch.whole().to_pydict()) for batch in client.batches(number)]
+    assert [n for n, _ in sent] == [1000, 2, 2]
+    assert [columns for _, columns in sent] == [{"c3": [3], "c7": [7]}] * 3
+
+
 def test_a_window_holds_it_back(client, log):
     client.open(1, "process.sources:Steps", log=str(log), n="10", rows="1000")
     spec = client.plan(1)[0]
@@ -172,7 +181,7 @@ def test_memory_is_given_back_between_reads(client):
 
 
 def test_stop_ends_a_read_in_its_middle(client, log):
-    client.open(1, "process.sources:Steps", log=str(log), n="1000", sleep="0.01")
+    client.open(1, "process.sources:Steps", log=str(log), n="300", sleep="0.003")
     spec = client.plan(1)[0]
     number = client.begin(1, spec)
     list(client.batches(number, 2))
@@ -182,7 +191,7 @@ def test_stop_ends_a_read_in_its_middle(client, log):
     assert len(list(client.batches(number))) < 100
     assert steps(log)[-1] == "finally"
     client.send(Frame.STOP, number)  # too late
-    assert xs(client.read(1, spec))[-1] == 999
+    assert xs(client.read(1, spec))[-1] == 299
 
 
 def test_stop_ends_a_read_that_waits_for_its_window(client, log):
@@ -515,7 +524,7 @@ def test_a_class_goes_by_value_where_only_the_host_knows_it(client, tmp_path):
     program.write_text(
         "import sys\n"
         "import pyarrow as pa\n"
-        "from bascule import _instance\n"
+        "from bascule import _identity\n"
         "NAMES = ['mine']\n"
         "class Spec:\n"
         "    pass\n"
@@ -527,10 +536,10 @@ def test_a_class_goes_by_value_where_only_the_host_knows_it(client, tmp_path):
         "    def read_partition(self, partition_spec, options):\n"
         "        assert isinstance(partition_spec['of my own'], Spec)\n"
         "        yield pa.record_batch([[7]], names=NAMES)\n"
-        "pickle, number = _instance.ship(0, '__main__', 'Mine')\n"
-        "assert _instance.ship(0, '__main__', 'Mine') == (pickle, number)\n"
+        "pickle, number = _identity.ship(0, '__main__', 'Mine')\n"
+        "assert _identity.ship(0, '__main__', 'Mine') == (pickle, number)\n"
         "NAMES.append('changed')\n"
-        "assert _instance.ship(0, '__main__', 'Mine')[1] != number\n"
+        "assert _identity.ship(0, '__main__', 'Mine')[1] != number\n"
         "sys.stdout.buffer.write(pickle)\n"
     )
     pickle = subprocess.check_output([sys.executable, program])
@@ -541,18 +550,22 @@ def test_a_class_goes_by_value_where_only_the_host_knows_it(client, tmp_path):
 
 
 def test_a_class_that_can_be_imported_goes_by_name():
-    pickle, number = _instance.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource")
+    importlib.import_module("bascule.sources.jdbc")  # one that is not imported is for the worker to import
+
+    pickle, number = _identity.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource")
     assert pickle is None
-    assert _instance.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource") == (None, number)
-    assert _instance.ship(2, "", "jdbc") == (None, number)
+    assert number > 0
+    assert _identity.ship(0, "bascule.sources.jdbc", "JDBCArrowDataSource") == (None, number)
+    assert _identity.ship(2, "", "jdbc") == (None, number)
+    assert _identity.ship(0, "not.imported", "Class") == (None, 0)
 
 
 def test_a_class_is_another_once_a_method_is(monkeypatch):
     import testsources
 
-    _, number = _instance.ship(0, "testsources", "Good")
+    _, number = _identity.ship(0, "testsources", "Good")
     monkeypatch.setattr(testsources.Good, "plan_partitions", lambda self, options: [])
-    assert _instance.ship(0, "testsources", "Good")[1] != number
+    assert _identity.ship(0, "testsources", "Good")[1] != number
 
 
 def test_a_module_that_no_finder_knows_goes_by_value(client, monkeypatch):
@@ -569,7 +582,7 @@ def test_a_module_that_no_finder_knows_goes_by_value(client, monkeypatch):
         vars(module),
     )
     monkeypatch.setitem(sys.modules, "made_up", module)
-    pickle, _ = _instance.ship(0, "made_up", "Typed")
+    pickle, _ = _identity.ship(0, "made_up", "Typed")
     assert client.open_as(1, "made_up:Typed", 3, pickle, "Typed").names == ["a"]
 
 
@@ -582,7 +595,7 @@ def test_a_class_that_cant_go_says_why(monkeypatch):
     exec("class Locked:\n    def infer_schema(self, options): return lock\n", vars(module))
     monkeypatch.setitem(sys.modules, "made_up", module)
     with pytest.raises(bascule.BasculeError) as e:
-        _instance.ship(0, "made_up", "Locked")
+        _identity.ship(0, "made_up", "Locked")
     assert "the global 'lock', which infer_schema uses, (a lock) can't be pickled (TypeError: cannot pickle" in str(
         e.value
     )

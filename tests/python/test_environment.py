@@ -93,8 +93,7 @@ def library(directory: Path, value: int) -> None:
 def test_a_file_without_a_block_has_no_environment(tmp_path):
     for text in ("", "import pyarrow\n", "# /// script\n# never ended\nimport x\n", "# /// other\n# a = 1\n# ///\n"):
         (tmp_path / "plain.py").write_text(text)
-        assert not has_metadata(text)
-        assert not has_metadata(text.encode())
+        assert not has_metadata(str(tmp_path / "plain.py"))
         assert interpreter_for(str(tmp_path / "plain.py")) is None
 
 
@@ -106,12 +105,15 @@ def test_a_file_without_a_block_has_no_environment(tmp_path):
         "# coding: latin-1\n# ///script\n# é\n# /// script\n# dependencies = []\n# ///".encode("latin-1"),
     ],
 )
-def test_a_block_is_found_whatever_the_files_encoding_and_line_ends(source):
-    assert has_metadata(source)
+def test_a_block_is_found_whatever_the_files_encoding_and_line_ends(tmp_path, source):
+    (tmp_path / "orders.py").write_bytes(source)
+    assert has_metadata(str(tmp_path / "orders.py"))
 
 
-def test_a_file_that_is_no_text_has_no_block():
-    assert not has_metadata(b"# /// script\n# a = 1\n# ///\n\xff")
+def test_a_file_that_is_no_text_or_not_there_has_no_block(tmp_path):
+    (tmp_path / "orders.py").write_bytes(b"# /// script\n# a = 1\n# ///\n\xff")
+    assert not has_metadata(str(tmp_path / "orders.py"))
+    assert not has_metadata(str(tmp_path / "none.py"))
 
 
 def test_a_block_that_is_wrong_says_what_is(tmp_path):

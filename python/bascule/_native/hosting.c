@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "bascule.h"
-#include "gate.h"
-#include "inprocess.h"
+#include "run.h"
 #include "watch.h"
 
 static PyObject *workers_of; /* bascule._hosting.workers_of: the interpreter and the paths */
+static PyObject *shipped_by; /* bascule._identity.ship: how a class reaches a worker */
 
 static char *copy_text(PyObject *text)
 {
@@ -45,6 +45,42 @@ static void interpreter(char **python_out, char **path_out)
 	gate_leave(&stay);
 }
 
+static int ship(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,
+                uint64_t *identity_out, struct bsc_error *err)
+{
+	struct run run;
+	char attempt[512];
+	run_describe_finding(locator, attempt, sizeof(attempt));
+	*pickle_out = NULL;
+	if (!run_enter(&run, watch_is_main_thread(), poll)) {
+		return run_fail_shutdown(err, attempt);
+	}
+	PyObject *module = PyUnicode_DecodeUTF8(locator->module.ptr ? locator->module.ptr : "",
+	                                        (Py_ssize_t)locator->module.len, "replace"),
+	         *pickle;
+	PyObject *name = PyUnicode_DecodeUTF8(locator->name.ptr, (Py_ssize_t)locator->name.len, "replace");
+	PyObject *pair = module && name ? PyObject_CallFunction(shipped_by, "iOO", (int)locator->kind, module, name) : NULL;
+	unsigned long long identity = 0;
+	if (pair && PyArg_ParseTuple(pair, "OK", &pickle, &identity) && pickle != Py_None) {
+		char *bytes = NULL;
+		Py_ssize_t len = 0;
+		if (PyBytes_AsStringAndSize(pickle, &bytes, &len) == 0 && !(*pickle_out = malloc((size_t)len + 1))) {
+			PyErr_NoMemory();
+		}
+		if (*pickle_out) {
+			memcpy(*pickle_out, bytes, (size_t)len);
+			*len_out = (size_t)len;
+		}
+	}
+	*identity_out = identity;
+	int rc = PyErr_Occurred() ? run_fail_python(err, &run, NULL, attempt) : BSC_OK;
+	Py_XDECREF(pair);
+	Py_XDECREF(module);
+	Py_XDECREF(name);
+	gate_leave(&run.stay);
+	return rc;
+}
+
 /* ---- waiting ---- */
 
 /* The watching thread counts Ctrl-C while it is awake. A host that waits with the GIL held would keep
@@ -67,7 +103,8 @@ static void wait_end(void *begun, bool interrupted)
 	watch_release();
 	struct gate_stay stay;
 	if (interrupted && gate_enter(&stay, NULL)) {
-		inprocess_take_interrupt();
+		watch_answer();
+		(void)run_take_interrupt();
 		gate_leave(&stay);
 	}
 }
@@ -76,19 +113,22 @@ int hosting_init(void)
 {
 	static const struct bsc_process_host host = {
 	    .interpreter = interpreter,
-	    .ship = inprocess_ship,
+	    .ship = ship,
 	    .is_main_thread = watch_is_main_thread,
 	    .interrupts = watch_unanswered,
 	    .wait_begin = wait_begin,
 	    .wait_end = wait_end,
 	};
-	if (workers_of) {
+	if (shipped_by) {
 		return 0;
 	}
-	PyObject *module = PyImport_ImportModule("bascule._hosting");
-	workers_of = module ? PyObject_GetAttrString(module, "workers_of") : NULL;
-	Py_XDECREF(module);
-	if (!workers_of) {
+	PyObject *hosting = PyImport_ImportModule("bascule._hosting");
+	PyObject *identity = hosting ? PyImport_ImportModule("bascule._identity") : NULL;
+	workers_of = identity ? PyObject_GetAttrString(hosting, "workers_of") : NULL;
+	shipped_by = workers_of ? PyObject_GetAttrString(identity, "ship") : NULL;
+	Py_XDECREF(identity);
+	Py_XDECREF(hosting);
+	if (!shipped_by) {
 		return -1;
 	}
 	bsc_process_set_host(&host);

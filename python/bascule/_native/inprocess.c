@@ -9,23 +9,19 @@
 #include "gate.h"
 #include "held.h"
 #include "raised.h"
+#include "run.h"
+#include "trimmed.h"
 #include "watch.h"
 
 /* What is called of Python, found once; strong references for good. */
 static struct {
-	PyObject *resolve;       /* bascule._instance.resolve */
-	PyObject *release;       /* bascule._instance.release */
-	PyObject *ship;          /* bascule._instance.ship */
-	PyObject *shutdown;      /* bascule._instance.shutdown */
-	PyObject *warn;          /* bascule._instance.warn */
-	PyObject *instance_type; /* bascule._instance.Instance */
-	PyObject *not_arrow;     /* bascule._instance.not_arrow */
-	PyObject *describe;      /* bascule.errors.describe */
-	PyObject *source_not_found;
-	PyObject *option_error;
-	PyObject *mismatch_error;
-	PyObject *open, *plan, *read, *end, *masked, *close, *schema, *select; /* interned names */
-	PyObject *trimming;                                                    /* bascule._instance.trimming */
+	PyObject *resolve;                                   /* bascule._instance.resolve */
+	PyObject *release;                                   /* bascule._instance.release */
+	PyObject *shutdown;                                  /* bascule._instance.shutdown */
+	PyObject *warn;                                      /* bascule._instance.warn */
+	PyObject *instance_type;                             /* bascule._instance.Instance */
+	PyObject *not_arrow;                                 /* bascule._instance.not_arrow */
+	PyObject *open, *plan, *read, *end, *masked, *close; /* interned names */
 } py;
 
 struct instance {
@@ -41,7 +37,7 @@ struct plan {
 };
 
 struct reader {
-	struct held *held; /* the class's iterator; what trimming() said, once it did */
+	struct held *held; /* the class's iterator; what trimmed() knows */
 	struct plan *plan; /* outlives the reader */
 	int64_t partition;
 	unsigned unanswered;            /* watch_unanswered, when it was opened */
@@ -54,160 +50,22 @@ static PyObject *object_of(const struct instance *instance)
 	return instance->held->refs[0];
 }
 
-/* ---- Ctrl-C ---- */
-
-/* Takes a Ctrl-C that waits for this thread, if it is the main one, lest it end
- * Python code that it is not for. */
-static bool take_interrupt(void)
-{
-	if (!watch_interrupts() || PyErr_CheckSignals() == 0) {
-		return false;
-	}
-	bool taken = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-	if (taken) {
-		PyErr_Clear();
-	} else {
-		PyErr_WriteUnraisable(NULL); /* another signal's handler raised */
-	}
-	return taken;
-}
-
-/* A stay in which the class runs, until it ends or nobody waits for it. */
-struct run {
-	struct gate_stay stay;
-	struct bsc_poll poll;
-	const struct bsc_poll *host; /* may be NULL */
-	bool on_main;
-	unsigned unanswered; /* watch_unanswered, when what runs was opened */
-	unsigned interrupts; /* watch_interrupts, when the stay began */
-};
-
-/* Has a Ctrl-C come since, that nobody but us can act on? */
-static bool is_interrupted(bool on_main, unsigned unanswered)
-{
-	return on_main && watch_unanswered() != unanswered;
-}
-
-static int is_unwanted(void *ctx)
-{
-	const struct run *run = ctx;
-	return is_interrupted(run->on_main, run->unanswered) ||
-	       (run->host && run->host->interrupted && run->host->interrupted(run->host->ctx));
-}
-
-/* False: the gate is closed; then nothing is to be left. unanswered: see struct
- * run. gil: false for foreign code that may take it itself. */
-static bool run_enter_since(struct run *run, bool on_main, const struct bsc_poll *host, unsigned unanswered, bool gil)
-{
-	*run = (struct run){.host = host, .on_main = on_main, .unanswered = unanswered, .interrupts = watch_interrupts()};
-	run->poll = (struct bsc_poll){is_unwanted, run};
-	bool entered = gil ? gate_enter(&run->stay, &run->poll) : gate_enter_nogil(&run->stay, &run->poll);
-	if (entered) {
-		watch_begin();
-	}
-	if (entered && gil) {
-		watch_answer();
-	}
-	return entered;
-}
-
-/* For what begins now. */
-static bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host)
-{
-	return run_enter_since(run, on_main, host, watch_unanswered(), true);
-}
-
 /* For a reader's next item. */
 static bool run_enter_reader(struct run *run, const struct reader *reader, const struct bsc_poll *host, bool gil)
 {
 	return run_enter_since(run, reader->plan->instance->on_main, host, reader->unanswered, gil);
 }
 
-/* ---- errors ---- */
-
-static int fail_shutdown(struct bsc_error *err, const char *label)
-{
-	char text[512];
-	snprintf(text, sizeof(text), "%.400s: the Python interpreter is closing, its sources can't be read any more",
-	         label);
-	return raised_fail_text(err, BSC_SHUTDOWN, text);
-}
-
-static int status_of(PyObject *error)
-{
-	if (PyErr_GivenExceptionMatches(error, PyExc_KeyboardInterrupt)) {
-		return BSC_CANCELLED;
-	}
-	if (PyErr_GivenExceptionMatches(error, py.source_not_found)) {
-		return BSC_NOT_FOUND;
-	}
-	if (PyErr_GivenExceptionMatches(error, py.option_error)) {
-		return BSC_INVALID;
-	}
-	if (PyErr_GivenExceptionMatches(error, py.mismatch_error)) {
-		return BSC_MISMATCH;
-	}
-	return PyErr_GivenExceptionMatches(error, PyExc_MemoryError) ? BSC_NOMEM : BSC_SOURCE;
-}
-
-/* The exception that is set, as an error; clears it. run, instance: may be NULL.
- * attempt: what was being done to what, "acme:Orders: plan_partitions". */
-static int fail_python(struct bsc_error *err, struct run *run, const struct instance *instance, const char *attempt)
+static int fail_of(struct bsc_error *err, struct run *run, const struct instance *instance, const char *attempt)
 {
 	PyObject *error = raised_take();
-	int status = status_of(error);
-	watch_answer();
-	/* A Ctrl-C is taken here for good, and the host's error tells of it: given
-	 * back, it would come down on the host's traceback while that is printed. */
-	if (run && (take_interrupt() || atomic_load(&run->stay.stopped))) {
-		status = BSC_CANCELLED;
-	}
-	PyObject *secrets = instance ? PyObject_GetAttrString(object_of(instance), "secrets") : PyList_New(0);
-	PyObject *text = secrets ? PyObject_CallFunction(py.describe, "OsO", error, attempt, secrets) : NULL;
-	const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
-	if (gate_is_closed() && PyErr_GivenExceptionMatches(error, PyExc_SystemExit)) {
-		status = fail_shutdown(err, attempt);
-	} else if (utf8) {
-		raised_fail_text(err, status, utf8);
-	} else {
-		PyErr_Clear();
-		char plain[512];
-		snprintf(plain, sizeof(plain), "%.300s raised %.100s (its message can't be shown)", attempt,
-		         Py_TYPE(error)->tp_name);
-		raised_fail_text(err, status, plain);
-	}
-	Py_XDECREF(text);
-	Py_XDECREF(secrets);
+	PyObject *secrets = PyObject_GetAttrString(object_of(instance), "secrets");
+	PyErr_Clear();
+	PyErr_SetObject((PyObject *)Py_TYPE(error), error);
 	Py_DECREF(error);
-	return status;
-}
-
-/* A stay that closes or drops something. It may begin with an exception set, in
- * a dealloc on its way out: that is kept. */
-struct closing {
-	struct gate_stay stay;
-	PyObject *pending;
-	bool interrupted; /* before it, by a Ctrl-C that is not for the closing */
-};
-
-static bool enter_to_close(struct closing *closing)
-{
-	bool entered = gate_enter(&closing->stay, NULL);
-	closing->pending = entered && PyErr_Occurred() ? raised_take() : NULL;
-	closing->interrupted = entered && take_interrupt();
-	return entered;
-}
-
-static void leave_closed(struct closing *closing)
-{
-	if (closing->pending) {
-		PyErr_SetObject((PyObject *)Py_TYPE(closing->pending), closing->pending);
-		Py_DECREF(closing->pending);
-	}
-	gate_leave(&closing->stay);
-	if (closing->interrupted) {
-		PyErr_SetInterrupt();
-	}
+	int rc = run_fail_python(err, run, secrets, attempt);
+	Py_XDECREF(secrets);
+	return rc;
 }
 
 /* ---- source ---- */
@@ -217,29 +75,22 @@ static PyObject *unicode(struct bsc_str s)
 	return PyUnicode_DecodeUTF8(s.ptr ? s.ptr : "", (Py_ssize_t)s.len, "replace");
 }
 
-static void describe_finding(const struct bsc_locator *locator, char *text, size_t cap)
-{
-	snprintf(text, cap, "finding %.*s%s%.*s", (int)(locator->module.len > 200 ? 200 : locator->module.len),
-	         locator->module.ptr ? locator->module.ptr : "", locator->module.len ? ":" : "",
-	         (int)(locator->name.len > 200 ? 200 : locator->name.len), locator->name.ptr);
-}
-
 static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
                    const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
 {
 	(void)state;
 	struct run run;
 	char attempt[512];
-	describe_finding(locator, attempt, sizeof(attempt));
+	run_describe_finding(locator, attempt, sizeof(attempt));
 	if (!run_enter(&run, watch_is_main_thread(), poll)) {
-		return fail_shutdown(err, attempt);
+		return run_fail_shutdown(err, attempt);
 	}
 	PyObject *module = unicode(locator->module), *name = unicode(locator->name);
 	bool may_leave = settings->choice == BSC_EXECUTOR_DEFAULT;
 	PyObject *cls = module && name
 	                    ? PyObject_CallFunction(py.resolve, "iOOi", (int)locator->kind, module, name, (int)may_leave)
 	                    : NULL;
-	int rc = cls ? BSC_OK : fail_python(err, &run, NULL, attempt);
+	int rc = cls ? BSC_OK : run_fail_python(err, &run, NULL, attempt);
 	Py_XDECREF(module);
 	Py_XDECREF(name);
 	/* bascule._instance keeps the class, until class_release. */
@@ -253,13 +104,13 @@ static void class_release(void *state, void *cls)
 {
 	(void)state;
 	struct closing closing;
-	if (enter_to_close(&closing)) {
+	if (closing_enter(&closing)) {
 		PyObject *done = PyObject_CallFunction(py.release, "O", (PyObject *)cls);
 		if (!done) {
 			PyErr_WriteUnraisable(cls);
 		}
 		Py_XDECREF(done);
-		leave_closed(&closing);
+		closing_leave(&closing);
 	}
 }
 
@@ -268,53 +119,14 @@ static bool wants_process(void *state, void *cls)
 	(void)state;
 	struct closing closing;
 	bool wants = false;
-	if (enter_to_close(&closing)) {
+	if (closing_enter(&closing)) {
 		PyObject *said = PyObject_GetAttrString((PyObject *)cls, "wants_process");
 		wants = said == Py_True;
 		PyErr_Clear();
 		Py_XDECREF(said);
-		leave_closed(&closing);
+		closing_leave(&closing);
 	}
 	return wants;
-}
-
-void inprocess_take_interrupt(void)
-{
-	watch_answer();
-	(void)take_interrupt();
-}
-
-int inprocess_ship(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,
-                   uint64_t *identity_out, struct bsc_error *err)
-{
-	struct run run;
-	char attempt[512];
-	describe_finding(locator, attempt, sizeof(attempt));
-	*pickle_out = NULL;
-	if (!run_enter(&run, watch_is_main_thread(), poll)) {
-		return fail_shutdown(err, attempt);
-	}
-	PyObject *module = unicode(locator->module), *name = unicode(locator->name), *pickle;
-	PyObject *pair = module && name ? PyObject_CallFunction(py.ship, "iOO", (int)locator->kind, module, name) : NULL;
-	unsigned long long identity = 0;
-	if (pair && PyArg_ParseTuple(pair, "OK", &pickle, &identity) && pickle != Py_None) {
-		char *bytes = NULL;
-		Py_ssize_t len = 0;
-		if (PyBytes_AsStringAndSize(pickle, &bytes, &len) == 0 && !(*pickle_out = malloc((size_t)len + 1))) {
-			PyErr_NoMemory();
-		}
-		if (*pickle_out) {
-			memcpy(*pickle_out, bytes, (size_t)len);
-			*len_out = (size_t)len;
-		}
-	}
-	*identity_out = identity;
-	int rc = PyErr_Occurred() ? fail_python(err, &run, NULL, attempt) : BSC_OK;
-	Py_XDECREF(pair);
-	Py_XDECREF(module);
-	Py_XDECREF(name);
-	gate_leave(&run.stay);
-	return rc;
 }
 
 static PyObject *option_pairs(const struct bsc_options *options)
@@ -349,7 +161,7 @@ static int fail_open(struct bsc_error *err, struct run *run, const struct instan
 	Py_XDECREF(step);
 	PyErr_SetObject((PyObject *)Py_TYPE(error), error);
 	Py_DECREF(error);
-	return fail_python(err, run, object_of(instance) ? instance : NULL, attempt);
+	return object_of(instance) ? fail_of(err, run, instance, attempt) : run_fail_python(err, run, NULL, attempt);
 }
 
 static int instance_open(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
@@ -362,7 +174,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	char *copy = strdup(opening->label);
 	struct held *held = held_new();
 	if (!instance || !copy || !held || !run_enter(&run, on_main, poll)) {
-		int rc = instance && copy && held ? fail_shutdown(err, opening->label)
+		int rc = instance && copy && held ? run_fail_shutdown(err, opening->label)
 		                                  : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
 			held_drop(held);
@@ -407,12 +219,12 @@ static void instance_close(void *ptr)
 {
 	struct instance *instance = ptr;
 	struct closing closing;
-	if (enter_to_close(&closing)) {
+	if (closing_enter(&closing)) {
 		if (object_of(instance)) {
 			call_quietly(PyObject_CallMethodNoArgs(object_of(instance), py.close));
 		}
 		held_drop(instance->held);
-		leave_closed(&closing);
+		closing_leave(&closing);
 	} else {
 		held_abandon(instance->held);
 	}
@@ -447,7 +259,8 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	struct plan *plan = calloc(1, sizeof(*plan));
 	struct held *held = held_new();
 	if (!plan || !held || !run_enter(&run, instance->on_main, poll)) {
-		int rc = plan && held ? fail_shutdown(err, instance->label) : raised_fail_text(err, BSC_NOMEM, "out of memory");
+		int rc =
+		    plan && held ? run_fail_shutdown(err, instance->label) : raised_fail_text(err, BSC_NOMEM, "out of memory");
 		if (held) {
 			held_drop(held);
 		}
@@ -465,7 +278,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	if (specs) {
 		plan->n_partitions = *n_partitions_out = PyList_GET_SIZE(specs);
 	} else {
-		rc = fail_python(err, &run, instance, attempt);
+		rc = fail_of(err, &run, instance, attempt);
 		held_drop(held);
 		free(plan);
 		plan = NULL;
@@ -479,9 +292,9 @@ static void plan_free(void *ptr)
 {
 	struct plan *plan = ptr;
 	struct closing closing;
-	if (enter_to_close(&closing)) {
+	if (closing_enter(&closing)) {
 		held_drop(plan->held);
-		leave_closed(&closing);
+		closing_leave(&closing);
 	} else {
 		held_abandon(plan->held);
 	}
@@ -496,7 +309,7 @@ static int fail_read(struct bsc_error *err, struct run *run, const struct reader
 	const struct plan *plan = reader->plan;
 	snprintf(attempt, sizeof(attempt), "%.450s, partition %lld of %lld: read_partition", plan->instance->label,
 	         (long long)reader->partition, (long long)reader->plan->n_partitions);
-	return fail_python(err, run, plan->instance, attempt);
+	return fail_of(err, run, plan->instance, attempt);
 }
 
 /* The class is called at the first read_next, which can be interrupted. */
@@ -532,35 +345,6 @@ static PyObject *items_of(struct reader *reader)
 	return *items;
 }
 
-/* A pyarrow batch without the columns that the query doesn't read, so that these
- * are not exported only to be dropped: one of 5,000 columns costs as one of 5.
- * The first batch of each schema goes whole, for the core to check. item: moved.
- * NULL: an exception is set. */
-static PyObject *trim(struct reader *reader, PyObject *item)
-{
-	PyObject *columns = reader->plan->held->refs[1];
-	if (columns == Py_None || strcmp(Py_TYPE(item)->tp_name, "pyarrow.lib.RecordBatch") != 0) {
-		return item;
-	}
-	PyObject *schema = PyObject_GetAttr(item, py.schema);
-	PyObject *known = reader->held->refs[1]; /* (schema, indices or None) */
-	int same = !schema ? -1 : known ? PyObject_RichCompareBool(schema, PyTuple_GET_ITEM(known, 0), Py_EQ) : 0;
-	PyObject *trimmed = NULL;
-	if (same == 0) {
-		PyObject *said = PyObject_CallFunctionObjArgs(py.trimming, schema, columns, NULL);
-		if (said) {
-			Py_XSETREF(reader->held->refs[1], said);
-			trimmed = Py_NewRef(item);
-		}
-	} else if (same == 1) {
-		PyObject *indices = PyTuple_GET_ITEM(known, 1);
-		trimmed = indices == Py_None ? Py_NewRef(item) : PyObject_CallMethodOneArg(item, py.select, indices);
-	}
-	Py_XDECREF(schema);
-	Py_DECREF(item);
-	return trimmed;
-}
-
 /* Pulls one item of the class: an array, or a stream that is then in hand, or
  * the end (*ended). */
 static int next_item(struct reader *reader, const struct bsc_poll *poll, struct ArrowArray *array,
@@ -568,12 +352,12 @@ static int next_item(struct reader *reader, const struct bsc_poll *poll, struct 
 {
 	struct run run;
 	if (!run_enter_reader(&run, reader, poll, true)) {
-		return fail_shutdown(err, reader->plan->instance->label);
+		return run_fail_shutdown(err, reader->plan->instance->label);
 	}
 	int rc = BSC_OK;
 	PyObject *items = items_of(reader), *item = items ? PyIter_Next(items) : NULL;
 	if (item) {
-		item = trim(reader, item);
+		item = trimmed(item, reader->plan->held->refs[1], &reader->held->refs[1]);
 	}
 	if (!item) {
 		*ended = !PyErr_Occurred();
@@ -606,10 +390,10 @@ static int fail_stream(struct bsc_error *err, struct run *run, const struct read
 	const struct instance *instance = reader->plan->instance;
 	struct gate_stay stay;
 	if (!gate_enter(&stay, NULL)) {
-		return fail_shutdown(err, instance->label);
+		return run_fail_shutdown(err, instance->label);
 	}
 	/* The stream has made the KeyboardInterrupt a text. */
-	bool interrupted = take_interrupt() || (watch_interrupts() != run->interrupts && watch_is_main_thread());
+	bool interrupted = run_take_interrupt() || (watch_interrupts() != run->interrupts && watch_is_main_thread());
 	PyObject *text = PyUnicode_DecodeUTF8(said, (Py_ssize_t)strlen(said), "replace");
 	PyObject *masked = text ? PyObject_CallMethodOneArg(object_of(instance), py.masked, text) : NULL;
 	const char *utf8 = masked ? PyUnicode_AsUTF8(masked) : NULL;
@@ -634,7 +418,7 @@ static int next_of_stream(struct reader *reader, const struct bsc_poll *poll, st
 	struct ArrowArrayStream *stream = &reader->stream;
 	struct run run;
 	if (!run_enter_reader(&run, reader, poll, false)) {
-		return fail_shutdown(err, reader->plan->instance->label);
+		return run_fail_shutdown(err, reader->plan->instance->label);
 	}
 	const char *what = NULL;
 	int code = 0;
@@ -702,7 +486,7 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 {
 	struct reader *reader = ptr;
 	int rc = BSC_OK;
-	if (is_interrupted(reader->plan->instance->on_main, reader->unanswered)) {
+	if (run_is_interrupted(reader->plan->instance->on_main, reader->unanswered)) {
 		char message[512];
 		snprintf(message, sizeof(message), "%.450s: interrupted by Ctrl-C", reader->plan->instance->label);
 		return raised_fail_text(err, BSC_CANCELLED, message);
@@ -724,7 +508,7 @@ static void read_close(void *ptr)
 {
 	struct reader *reader = ptr;
 	struct closing closing;
-	if (enter_to_close(&closing)) {
+	if (closing_enter(&closing)) {
 		if (reader->stream.release) {
 			reader->stream.release(&reader->stream);
 		}
@@ -732,7 +516,7 @@ static void read_close(void *ptr)
 			call_quietly(PyObject_CallMethodOneArg(object_of(reader->plan->instance), py.end, reader->held->refs[0]));
 		}
 		held_drop(reader->held);
-		leave_closed(&closing);
+		closing_leave(&closing);
 	} else {
 		held_abandon(reader->held);
 	}
@@ -745,9 +529,9 @@ static void read_close(void *ptr)
 static void log_warning(const char *text)
 {
 	struct closing closing;
-	if (enter_to_close(&closing)) {
+	if (closing_enter(&closing)) {
 		call_quietly(PyObject_CallFunction(py.warn, "s", text));
-		leave_closed(&closing);
+		closing_leave(&closing);
 	}
 }
 
@@ -793,19 +577,14 @@ const struct bsc_executor *inprocess_executor(void)
 	}
 	/* `close` last: it says that all are there. */
 	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
-	    import("bascule._instance", "release", &py.release) < 0 || import("bascule._instance", "ship", &py.ship) < 0 ||
+	    import("bascule._instance", "release", &py.release) < 0 ||
 	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
 	    import("bascule._instance", "warn", &py.warn) < 0 ||
 	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||
-	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 ||
-	    import("bascule._instance", "trimming", &py.trimming) < 0 ||
-	    import("bascule.errors", "describe", &py.describe) < 0 ||
-	    import("bascule.errors", "SourceNotFoundError", &py.source_not_found) < 0 ||
-	    import("bascule.errors", "OptionError", &py.option_error) < 0 ||
-	    import("bascule.errors", "MismatchError", &py.mismatch_error) < 0 || exported_init() < 0 || watch_init() < 0 ||
-	    intern("schema", &py.schema) < 0 || intern("select", &py.select) < 0 || intern("open", &py.open) < 0 ||
-	    intern("plan", &py.plan) < 0 || intern("read", &py.read) < 0 || intern("end", &py.end) < 0 ||
-	    intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {
+	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 || run_init() < 0 || exported_init() < 0 ||
+	    watch_init() < 0 || trimmed_init() < 0 || intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 ||
+	    intern("read", &py.read) < 0 || intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 ||
+	    intern("close", &py.close) < 0) {
 		return NULL;
 	}
 	bsc_log_set_sink(log_warning);

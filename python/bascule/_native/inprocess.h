@@ -15,14 +15,6 @@
  * set. Lives as long as the process. */
 const struct bsc_executor *inprocess_executor(void);
 
-/* Takes a Ctrl-C that waits for this thread, if it is the main one: what it interrupted has its error. With the
- * GIL. */
-void inprocess_take_interrupt(void);
-
-/* How a class reaches a worker process (bsc_process_host). */
-int inprocess_ship(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,
-                   uint64_t *identity_out, struct bsc_error *err);
-
 /* Closes every instance and drops every reference into Python, for good. With
  * the GIL, behind a closed gate that is empty: what the host still holds then
  * ends without the interpreter. */

@@ -9,6 +9,7 @@
 #include "exported.h"
 #include "process/serve.h"
 #include "raised.h"
+#include "trimmed.h"
 
 struct serving_object {
 	PyObject_HEAD struct bsc__serving serving;
@@ -56,6 +57,8 @@ static void raise_batch(const struct serving_object *self, const struct bsc_erro
 struct read {
 	struct serving_object *self;
 	PyObject *items;
+	PyObject *columns;              /* tuple of names, or None */
+	PyObject *known;                /* by trimmed() */
 	struct ArrowArrayStream stream; /* release == NULL: none */
 	struct ArrowSchema schema;      /* of the stream, or of the array */
 	struct ArrowArray array;
@@ -85,6 +88,10 @@ static int next_item(struct read *read)
 	PyObject *item = PyIter_Next(read->items);
 	if (!item) {
 		return PyErr_Occurred() ? -1 : 0;
+	}
+	item = trimmed(item, read->columns, &read->known);
+	if (!item) {
+		return -1;
 	}
 	int done = exported_array(item, &read->array, &read->schema);
 	if (done == 0) {
@@ -234,11 +241,12 @@ static PyObject *serving_stream(struct serving_object *self, PyObject *args)
 	if (columns != Py_None && !names) {
 		return NULL;
 	}
-	struct read read = {.self = self, .items = items};
+	struct read read = {.self = self, .items = items, .columns = columns};
 	bsc__serving_begin(&self->serving, number, window, names, names ? (size_t)PyTuple_GET_SIZE(columns) : 0);
 	int rc = run(&read);
 	PyObject *error = rc < 0 ? raised_take() : NULL;
 	release_stream(&read);
+	Py_CLEAR(read.known);
 	bsc__serving_end(&self->serving);
 	PyMem_Free((void *)names);
 	if (rc < 0) {
@@ -358,7 +366,7 @@ static PyObject *serving_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 	if (!self || import("bascule.errors", "BasculeError", &self->error) < 0 ||
 	    import("bascule.errors", "MismatchError", &self->mismatch) < 0 ||
 	    import("bascule.errors", "ContractError", &self->contract) < 0 ||
-	    import("bascule._instance", "not_arrow", &self->not_arrow) < 0 || exported_init() < 0) {
+	    import("bascule._instance", "not_arrow", &self->not_arrow) < 0 || exported_init() < 0 || trimmed_init() < 0) {
 		Py_XDECREF(self);
 		return NULL;
 	}

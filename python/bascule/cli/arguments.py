@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,14 @@ from bascule.contract import Option
 if TYPE_CHECKING:
     from click.decorators import FC
 
-__all__ = ["declared_options", "import_from_here", "resolve", "source_argument", "source_options"]
+__all__ = [
+    "continue_in_its_environment",
+    "declared_options",
+    "import_from_here",
+    "resolve",
+    "source_argument",
+    "source_options",
+]
 
 
 def import_from_here() -> None:
@@ -35,11 +43,27 @@ def resolve(source: str) -> Any:
     """
     from bascule import _instance, _native
 
-    found = _instance.resolve(*_native.parse_locator(source))
+    kind, module, name = _native.parse_locator(source)
+    continue_in_its_environment(source)
+    found = _instance.resolve(kind, module, name)
     try:
         return found.cls
     finally:
         _instance.release(found)
+
+
+def continue_in_its_environment(source: str) -> None:
+    """A file with inline script metadata is for an interpreter of its own: the command goes on there, as it was given."""
+    from bascule import _environment, _native
+
+    kind, path, _ = _native.parse_locator(source)
+    if kind != 1 or not _environment.has_metadata(path):
+        return
+    interpreter = _environment.interpreter_for(path)
+    if interpreter is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(interpreter, [interpreter, "-m", "bascule", *sys.argv[1:]])
 
 
 def declared_options(cls: Any) -> tuple[Option, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bascule.cli.arguments import import_from_here, source_argument, source_options
+from bascule.cli.arguments import continue_in_its_environment, import_from_here, source_argument, source_options
 from bascule.errors import OptionError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def command(
     except OptionError as e:
         raise click.UsageError(str(e), ctx) from None
     import_from_here()
+    continue_in_its_environment(source)
     limits = Limits(partitions, batches, max_seconds, memory_mib << 20)
     with Checkup(source, given, limits) as checkup:
         failed = _as_json(checkup, not no_usage) if as_json else _as_text(checkup, not no_usage)
