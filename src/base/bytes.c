@@ -21,7 +21,7 @@ void bsc__bytes_release(struct bsc__bytes *bytes)
 void bsc__bytes_clear(struct bsc__bytes *bytes)
 {
 	bytes->len = 0;
-	bytes->failed = false;
+	bytes->failed = bytes->no_memory = false;
 }
 
 void *bsc__bytes_extend(struct bsc__bytes *bytes, size_t n)
@@ -38,7 +38,7 @@ void *bsc__bytes_extend(struct bsc__bytes *bytes, size_t n)
 		}
 		uint8_t *ptr = bsc__resize(bytes->ptr, cap, 1);
 		if (!ptr) {
-			bytes->failed = true;
+			bytes->failed = bytes->no_memory = true;
 			return NULL;
 		}
 		bytes->ptr = ptr;

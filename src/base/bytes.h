@@ -14,8 +14,9 @@
 struct bsc__bytes {
 	uint8_t *ptr;
 	size_t len, cap;
-	size_t max;  /* bytes; beyond it: failed */
-	bool failed; /* too long, or out of memory */
+	size_t max;     /* bytes; beyond it: failed */
+	bool failed;    /* too long, or out of memory */
+	bool no_memory; /* which of the two */
 };
 
 /* A zeroed one may be released. */

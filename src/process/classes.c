@@ -90,8 +90,9 @@ static int find_key(const struct bsc_run_settings *run, struct bsc__pool_key *ke
 	if (rc == BSC_OK) {
 		bool own = python && path && strcmp(python, key->python) == 0;
 		key->path = copy(own ? path : "");
-		key->directory = getcwd(NULL, 0);
-		if (!key->path || (!key->directory && !(key->directory = copy("")))) {
+		char directory[4096]; /* PATH_MAX of Linux */
+		key->directory = copy(getcwd(directory, sizeof(directory)) ? directory : "");
+		if (!key->path || !key->directory) {
 			rc = bsc__fail_nomem(err, "looking for an interpreter");
 		}
 	}

@@ -83,7 +83,9 @@ static int send_question(struct question *q, struct bsc_error *err)
 {
 	bsc__frame_end(&q->out, q->begin);
 	int rc = BSC_OK;
-	if (q->out.failed) {
+	if (q->out.no_memory) {
+		rc = bsc__fail_nomem(err, "asking a worker process");
+	} else if (q->out.failed) {
 		rc = bsc__fail(
 		    err, BSC_INVALID,
 		    "%s: options, columns and a partition's spec of more than %u MiB in all can't be sent to a worker process",
@@ -106,8 +108,9 @@ static int take_failure(struct bsc__frame *frame, const char *doing, struct bsc_
 	return bsc__fail_tail(err, status, text);
 }
 
-/* The answer to a question: of `type`, or an error. more: what comes before it, may be NULL. */
-static int await(struct question *q, enum bsc__frame_type type, bool (*more)(void *ctx, struct bsc__frame *frame),
+/* The answer to a question: of `type`, or an error. more: takes what comes before it, may be NULL; BSC_WORKER: that is
+ * nothing for it. */
+static int await(struct question *q, enum bsc__frame_type type, int (*more)(void *ctx, struct bsc__frame *frame),
                  void *ctx, struct bsc__frame *frame, struct bsc_error *err)
 {
 	enum { FRAMES_UNASKED = 64 };
@@ -126,7 +129,11 @@ static int await(struct question *q, enum bsc__frame_type type, bool (*more)(voi
 		if (++n_frames % FRAMES_UNASKED == 0 && bsc__wait_unwanted(&q->wait)) {
 			return bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it ran in a worker process", q->doing);
 		}
-		if (!more || !more(ctx, frame)) {
+		rc = more ? more(ctx, frame) : BSC_WORKER;
+		if (rc == BSC_NOMEM) {
+			return bsc__fail_nomem(err, "taking a worker's answer");
+		}
+		if (rc != BSC_OK) {
 			return bsc__fail(err, BSC_WORKER,
 			                 "%s: the worker process %d broke the protocol and was killed: a frame of type %d was not "
 			                 "asked for",
@@ -288,10 +295,11 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	put_open(instance, opening);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: infer_schema", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
-	int rc = instance->open.failed ? bsc__fail(err, BSC_INVALID, "%s: its options are of more than %u MiB in all",
-	                                           instance->label, BSC__PAYLOAD_MAX >> 20)
-	                               : bsc__pool_check_out(&instance->cls->key, 0, instance->cls->run.n_workers,
-	                                                     instance->label, &q.wait, &worker, err);
+	int rc = instance->open.no_memory ? bsc__fail_nomem(err, "opening a source")
+	         : instance->open.failed  ? bsc__fail(err, BSC_INVALID, "%s: its options are of more than %u MiB in all",
+	                                              instance->label, BSC__PAYLOAD_MAX >> 20)
+	                                  : bsc__pool_check_out(&instance->cls->key, 0, instance->cls->run.n_workers,
+	                                                        instance->label, &q.wait, &worker, err);
 	if (rc == BSC_OK) {
 		rc = open_in(&q, worker, instance, schema_out, err);
 		settle(worker, rc == BSC_MALFORMED || rc == BSC_NOMEM ? BSC_WORKER : rc);
@@ -337,34 +345,34 @@ static void put_columns(struct bsc__bytes *out, const struct bsc_hints *hints)
 #define PARTITIONS_MAX (1 << 27)
 
 /* SPECS: appends them. */
-static bool take_specs(void *ctx, struct bsc__frame *frame)
+static int take_specs(void *ctx, struct bsc__frame *frame)
 {
 	struct plan *plan = ctx;
 	if (frame->type != BSC__SPECS) {
-		return false;
+		return BSC_WORKER;
 	}
 	uint32_t n = bsc__get_u32(&frame->payload);
 	for (uint32_t i = 0; i < n; i++) {
 		struct bsc_str spec = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
 		if (frame->payload.failed) {
-			return false;
+			return BSC_WORKER;
 		}
 		if (plan->n == plan->cap) {
 			int64_t cap = plan->cap ? 2 * plan->cap : 64;
 			size_t *ends = bsc__resize(plan->ends, (size_t)cap, sizeof(*ends));
 			if (!ends) {
-				return false;
+				return BSC_NOMEM;
 			}
 			plan->ends = ends;
 			plan->cap = cap;
 		}
 		bsc__put(&plan->specs, spec.ptr, spec.len);
 		if (plan->specs.failed || plan->n == PARTITIONS_MAX) {
-			return false;
+			return plan->specs.no_memory ? BSC_NOMEM : BSC_WORKER;
 		}
 		plan->ends[plan->n++] = plan->specs.len;
 	}
-	return true;
+	return BSC_OK;
 }
 
 static void plan_free(void *ptr)
@@ -406,8 +414,12 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	put_columns(&plan->columns, hints);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
-	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q.wait,
-	                             &worker, err);
+	int rc = plan->columns.no_memory ? bsc__fail_nomem(err, "planning a scan")
+	         : plan->columns.failed
+	             ? bsc__fail(err, BSC_INVALID, "%s: the names of its columns are of more than %u MiB in all", q.doing,
+	                         BSC__PAYLOAD_MAX >> 20)
+	             : bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q.wait,
+	                                   &worker, err);
 	if (rc != BSC_OK) {
 		plan_free(plan);
 		return rc;
@@ -624,7 +636,7 @@ static int take_batch(struct reader *reader, struct bsc__frame *frame, struct Ar
 
 /* After a batch was taken: how far the worker may go. The first batch lets it read one more; then twice as
  * much each time, up to the budget. */
-static void widen(struct reader *reader, uint64_t bytes)
+static int widen(struct reader *reader, uint64_t bytes, struct bsc_error *err)
 {
 	reader->taken += bytes;
 	reader->ahead = reader->ahead ? 2 * reader->ahead : 1;
@@ -633,16 +645,19 @@ static void widen(struct reader *reader, uint64_t bytes)
 	reader->ahead = reader->ahead > most ? most : reader->ahead;
 	uint64_t window = reader->taken + reader->ahead;
 	if (window - reader->window < reader->ahead / 4) {
-		return; /* it has enough to do */
+		return BSC_OK; /* it has enough to do */
 	}
 	struct bsc__bytes out;
 	bsc__bytes_init(&out, 16 << 20);
 	size_t begin = bsc__frame_begin(&out, BSC__WINDOW, reader->number);
 	bsc__put_u64(&out, window);
 	bsc__frame_end(&out, begin);
+	/* Without it both would wait for ever. */
+	int rc = out.failed ? bsc__fail_nomem(err, "reading a partition") : BSC_OK;
 	(void)bsc__pool_send(reader->worker, &out);
 	bsc__bytes_release(&out);
 	reader->window = window;
+	return rc;
 }
 
 static int next_of_worker(struct reader *reader, struct question *q, struct ArrowArray *array,
@@ -675,8 +690,12 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 		                 "%s: the worker process %d broke the protocol and was killed: %s", q->doing,
 		                 (int)reader->worker->pid, why.message);
 	}
-	widen(reader, bytes);
-	return BSC_OK;
+	rc = widen(reader, bytes, err);
+	if (rc != BSC_OK) {
+		array->release(array);
+		array->release = NULL;
+	}
+	return rc;
 }
 
 static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *array, struct ArrowSchema *schema,

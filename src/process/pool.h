@@ -74,7 +74,7 @@ struct bsc__worker {
 	size_t n_instances;
 
 	pthread_mutex_t lock;       /* guards what follows */
-	int output;                 /* what it prints; -1: closed */
+	_Atomic int output;         /* what it prints; -1: closed. Others may look whether it is */
 	int crash;                  /* where faulthandler writes; -1: none */
 	char label[BSC__LABEL_CAP]; /* whose prints they are */
 	struct bsc__bytes rest;     /* of a line that was read, and has no end yet */

@@ -391,7 +391,7 @@ static int await_hello(struct bsc__worker *worker, const char *doing, const stru
 	return rc;
 }
 
-static bool send_setup(struct bsc__worker *worker)
+static int send_setup(struct bsc__worker *worker, struct bsc_error *err)
 {
 	struct bsc__bytes out;
 	bsc__bytes_init(&out, BSC__PAYLOAD_MAX);
@@ -412,9 +412,14 @@ static bool send_setup(struct bsc__worker *worker)
 	bsc__put_u64(&out, (uint64_t)worker->key.memory_bytes);
 	bsc__put_u8(&out, worker->crash >= 0);
 	bsc__frame_end(&out, begin);
-	bool sent = !out.failed && bsc__channel_send(&worker->channel, out.ptr, out.len, -1, SEND_TIMEOUT_MS);
+	int rc = BSC_OK;
+	if (out.failed) {
+		rc = bsc__fail_nomem(err, "starting a worker process");
+	} else if (!bsc__channel_send(&worker->channel, out.ptr, out.len, -1, SEND_TIMEOUT_MS)) {
+		rc = bsc__worker_died(worker, worker->label, err);
+	}
 	bsc__bytes_release(&out);
-	return sent;
+	return rc;
 }
 
 int bsc__worker_spawn(struct bsc__worker *worker, struct bsc_error *err)
@@ -476,8 +481,8 @@ int bsc__worker_new(const struct bsc__pool_key *key, const char *label, struct b
 int bsc__worker_greet(struct bsc__worker *worker, const struct bsc__wait *wait, struct bsc_error *err)
 {
 	int rc = await_hello(worker, worker->label, wait, err);
-	if (rc == BSC_OK && !send_setup(worker)) {
-		rc = bsc__worker_died(worker, worker->label, err);
+	if (rc == BSC_OK) {
+		rc = send_setup(worker, err);
 	}
 	if (rc != BSC_OK) {
 		bsc__worker_signal(worker, SIGKILL);
@@ -571,12 +576,18 @@ int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wai
 /* With worker->lock held: the frame that tells of freed slots, at the end of `out`. */
 static void put_releases(struct bsc__worker *worker, struct bsc__bytes *out)
 {
-	size_t len = worker->releases.len;
-	if (len) {
+	size_t len = worker->releases.len, before = out->len;
+	if (len && !out->failed) {
 		size_t begin = bsc__frame_begin(out, BSC__RELEASE, 0);
 		bsc__put_u32(out, (uint32_t)(len / sizeof(uint64_t)));
 		bsc__put(out, worker->releases.ptr, len);
 		bsc__frame_end(out, begin);
+		if (out->failed) {
+			/* They can wait, what is sent with them can't. */
+			out->len = before;
+			out->failed = out->no_memory = false;
+			return;
+		}
 		bsc__bytes_clear(&worker->releases);
 		worker->release_bytes = 0;
 	}

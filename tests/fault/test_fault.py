@@ -38,7 +38,7 @@ ALLOCATORS = frozenset(
 
 @pytest.fixture(scope="module", params=BUILDS, ids=lambda b: b[0])
 def folder(request: pytest.FixtureRequest) -> Path:
-    return cbuild.built(*request.param, ["fault_twins"])
+    return cbuild.built(*request.param, ["fault_twins", "fault_process"])
 
 
 def run(folder: Path, *args: str) -> str:
@@ -57,6 +57,13 @@ def public_functions(header: str) -> set[str]:
 @pytest.mark.timeout(600)  # builds them
 def test_each_function_survives_each_failing_allocation(folder):
     run(folder)
+
+
+@pytest.mark.timeout(600)
+def test_scan_in_worker_processes_survives_each_failing_allocation(folder):
+    code, output = cbuild.run(folder / "tests" / "fault" / "fault_process", timeout=500)
+    if code != 0:
+        pytest.fail(f"fault_process ended with {code}:\n{output}", pytrace=False)
 
 
 def test_each_public_function_has_a_twin(folder):

@@ -66,7 +66,7 @@ void world_plan(struct world *w);
 void world_scan(struct world *w);
 void world_cursor(struct world *w);
 
-extern const struct twin twins_options[], twins_process[], twins_source[], twins_scan[];
-extern const size_t n_twins_options, n_twins_process, n_twins_source, n_twins_scan;
+extern const struct twin twins_options[], twins_process[], twins_source[], twins_scan[], twins_workers[];
+extern const size_t n_twins_options, n_twins_process, n_twins_source, n_twins_scan, n_twins_workers;
 
 #endif

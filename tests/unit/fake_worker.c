@@ -106,6 +106,9 @@ int fake_read(struct bsc_source *source, int n_threads, int64_t *rows, struct bs
 	struct reading *readings = calloc((size_t)n_threads, sizeof(*readings));
 	int n = 0;
 	*rows = 0;
+	if (!readings) {
+		return bsc__fail_nomem(err, "testing");
+	}
 	int rc = bsc_plan_new(source, NULL, NULL, &plan, err);
 	if (rc == BSC_OK) {
 		rc = bsc_scan_open(plan, &scan, err);
