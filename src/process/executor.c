@@ -31,13 +31,17 @@ struct plan {
 	struct bsc__worker *worker; /* that planned, with a reference: its specs may hold sessions; NULL: gone */
 	bool pinned;                /* no other plan's readers get it */
 	bool in_use;                /* one of ours has it */
+	struct reader *waiting;     /* for their turn */
+	uint8_t *begun;             /* a bit for each partition */
+	int64_t first_unbegun;      /* all before it have begun */
 	int64_t n_reading;
 	int64_t n_waiting;   /* of them, in read_next */
 	int64_t taken_at_ms; /* when a batch was last asked for */
 };
 
 struct reader {
-	struct plan *plan; /* outlives the reader */
+	struct plan *plan;   /* outlives the reader */
+	struct reader *next; /* of plan->waiting, guarded by its lock */
 	int64_t partition;
 	unsigned since;
 	struct bsc__worker *worker; /* NULL: not begun, or over */
@@ -388,7 +392,8 @@ static void plan_free(void *ptr)
 	bsc__bytes_release(&plan->columns);
 	bsc__bytes_release(&plan->specs);
 	bsc__free(plan->ends);
-	pthread_cond_destroy(&plan->freed);
+	bsc__free(plan->begun);
+	pthread_cond_destroy(&plan->changed);
 	pthread_mutex_destroy(&plan->lock);
 	bsc__free(plan);
 }
@@ -410,7 +415,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	bsc__bytes_init(&plan->columns, BSC__PAYLOAD_MAX);
 	bsc__bytes_init(&plan->specs, SPECS_MAX);
 	pthread_mutex_init(&plan->lock, NULL);
-	pthread_cond_init(&plan->freed, NULL);
+	pthread_cond_init(&plan->changed, NULL);
 	put_columns(&plan->columns, hints);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
@@ -443,6 +448,12 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 		settle(worker, rc);
 		plan_free(plan);
 		return rc;
+	}
+	plan->begun = bsc__calloc((size_t)plan->n / 8 + 1, 1);
+	if (!plan->begun) {
+		bsc__pool_check_in(worker);
+		plan_free(plan);
+		return bsc__fail_nomem(err, "planning a scan");
 	}
 	bsc__worker_ref(worker);
 	plan->worker = worker;
@@ -478,17 +489,68 @@ static void describe(const struct reader *reader, char *text, size_t cap)
 	         (long long)reader->partition, (long long)reader->plan->n);
 }
 
-/* Waits until fewer than n_workers of the plan's partitions are being read; or until none of them goes on,
- * because the host doesn't take their batches: it may be waiting for this one. */
+/* ---- turns ---- */
+
+static void set_begun(struct plan *plan, int64_t partition)
+{
+	plan->begun[partition / 8] |= (uint8_t)(1u << (partition % 8));
+	while (plan->first_unbegun < plan->n && (plan->begun[plan->first_unbegun / 8] >> (plan->first_unbegun % 8) & 1)) {
+		plan->first_unbegun++;
+	}
+}
+
+static bool is_lowest(const struct reader *reader)
+{
+	for (const struct reader *r = reader->plan->waiting; r; r = r->next) {
+		if (r->partition < reader->partition) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Is it this reader's turn? With plan->lock held.
+ *
+ * At most n_workers partitions are read at once. The last free place is for the lowest one, also if that is about to
+ * come: an engine that keeps an order takes no batch of another before. And if the host takes no batches at all for a
+ * while, it may be waiting for this partition: then there is one more. */
+static bool is_turn(const struct reader *reader, int64_t waited_ms)
+{
+	enum { STALLED_MS = 250, ABOUT_TO_MS = 20 };
+	const struct plan *plan = reader->plan;
+	int64_t n_free = plan->instance->cls->run.n_workers - plan->n_reading;
+	if (n_free > 1) {
+		return true;
+	}
+	if (n_free == 1) {
+		return is_lowest(reader) && (reader->partition <= plan->first_unbegun || waited_ms >= ABOUT_TO_MS);
+	}
+	return plan->n_waiting == 0 && waited_ms >= STALLED_MS && bsc__now_ms() - plan->taken_at_ms >= STALLED_MS;
+}
+
+static void leave_waiting(struct reader *reader)
+{
+	for (struct reader **link = &reader->plan->waiting; *link; link = &(*link)->next) {
+		if (*link == reader) {
+			*link = reader->next;
+			break;
+		}
+	}
+}
+
+/* Waits for the reader's turn, and takes the plan's own worker where that is free. */
 static int await_turn(struct reader *reader, struct question *q, struct bsc_error *err)
 {
-	enum { STALLED_MS = 1000, SLICE_MS = 20 };
+	enum { SLICE_MS = 10 };
 	struct plan *plan = reader->plan;
 	struct bsc__waiting waiting = {0};
+	int64_t begun_at = 0;
 	int rc = BSC_OK;
 	pthread_mutex_lock(&plan->lock);
-	while (rc == BSC_OK && plan->n_reading >= plan->instance->cls->run.n_workers &&
-	       (plan->n_waiting > 0 || bsc__now_ms() - plan->taken_at_ms < STALLED_MS)) {
+	reader->next = plan->waiting;
+	plan->waiting = reader;
+	while (rc == BSC_OK && !is_turn(reader, begun_at ? bsc__now_ms() - begun_at : 0)) {
+		begun_at = begun_at ? begun_at : bsc__now_ms();
 		pthread_mutex_unlock(&plan->lock);
 		bsc__waiting_begin(&waiting);
 		waiting.interrupted = bsc__wait_unwanted(&q->wait);
@@ -497,60 +559,25 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 			rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for another partition's end", q->doing);
 			break;
 		}
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += SLICE_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		(void)pthread_cond_timedwait(&plan->freed, &plan->lock, &until);
+		bsc__cond_wait(&plan->changed, &plan->lock, SLICE_MS);
 	}
+	leave_waiting(reader);
 	if (rc == BSC_OK) {
 		plan->n_reading++;
 		plan->n_waiting++;
 		reader->counted = true;
+		set_begun(plan, reader->partition);
+		if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
+			plan->in_use = reader->of_plan = true;
+			reader->worker = plan->worker;
+		}
 	}
+	pthread_cond_broadcast(&plan->changed);
 	pthread_mutex_unlock(&plan->lock);
 	bsc__waiting_end(&waiting);
-	return rc;
-}
-
-static bool own_is_free(void *ctx)
-{
-	struct plan *plan = ctx;
-	pthread_mutex_lock(&plan->lock);
-	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
-	pthread_mutex_unlock(&plan->lock);
-	return is_free;
-}
-
-static bool take_own(struct reader *reader)
-{
-	struct plan *plan = reader->plan;
-	pthread_mutex_lock(&plan->lock);
-	if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
-		plan->in_use = reader->of_plan = true;
-		reader->worker = plan->worker;
-	}
-	pthread_mutex_unlock(&plan->lock);
 	if (reader->of_plan) {
 		bsc__pool_park(reader->worker, false);
 	}
-	return reader->of_plan;
-}
-
-/* The plan's own worker, or another, whichever is free first. */
-static int take_worker(struct reader *reader, struct question *q, struct bsc_error *err)
-{
-	struct plan *plan = reader->plan;
-	const struct instance *instance = plan->instance;
-	int rc = BSC_OK;
-	q->wait.over = own_is_free;
-	q->wait.over_ctx = plan;
-	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
-		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
-		                         &q->wait, &reader->worker, err);
-	}
-	q->wait.over = NULL;
 	return rc;
 }
 
@@ -568,7 +595,7 @@ static void let_go(struct reader *reader, int rc)
 	if (reader->counted) {
 		plan->n_reading--;
 		reader->counted = false;
-		pthread_cond_broadcast(&plan->freed);
+		pthread_cond_broadcast(&plan->changed);
 	}
 	if (reader->of_plan) {
 		plan->in_use = false;

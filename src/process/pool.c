@@ -23,6 +23,8 @@
 #define KILL_MS 3000
 /* How long callers wait without any worker coming back before one more is started. */
 #define OVERFLOW_MS 100
+/* And for one whose read was given up: it is mostly about to end it. */
+#define DRAIN_MS 30
 /* How long a worker that its caller keeps still counts: between a plan and its first read it is at rest too. */
 #define REST_MS 30
 /* How often it is tried to send what a worker did not take. */
@@ -467,28 +469,39 @@ static int64_t count_live(const struct bsc__pool_key *key)
 	return n;
 }
 
+void bsc__cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int timeout_ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += timeout_ms * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_cond_timedwait(cond, mutex, &until);
+}
+
 /* Waits for a change, at most a slice. With lock held. */
 static void wait_for_change(void)
 {
 	enum { SLICE_MS = 20 };
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += SLICE_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	(void)pthread_cond_timedwait(&changed, &lock, &until);
+	bsc__cond_wait(&changed, &lock, SLICE_MS);
 }
 
-/* Do callers wait for each other, or for an engine that takes no batches? As long as workers come back there
- * is no need of more; nor are fifty of them started where one would do. With lock held. */
-static bool is_stalled(const struct bsc__pool_key *key, int64_t begun)
+/* Will one be free within milliseconds? */
+static bool is_one_draining(const struct bsc__pool_key *key)
 {
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state == BSC__WORKER_STARTING && bsc__pool_key_equal(&w->key, key)) {
-			return false;
+		if (w->state == BSC__WORKER_DRAINING && bsc__pool_key_equal(&w->key, key)) {
+			return true;
 		}
 	}
-	return bsc__now_ms() - (begun > moved_ms ? begun : moved_ms) >= OVERFLOW_MS;
+	return false;
+}
+
+/* Is one more to be started, rather than to wait on? */
+static bool needs_another(const struct bsc__pool_key *key, int64_t n_workers, int64_t waited_ms)
+{
+	return (count_live(key) < n_workers && (waited_ms >= DRAIN_MS || !is_one_draining(key))) ||
+	       waited_ms >= OVERFLOW_MS;
 }
 
 /* With lock held; not while it waits. */

@@ -144,5 +144,6 @@ void bsc__waiting_begin(struct bsc__waiting *waiting);
 void bsc__waiting_end(struct bsc__waiting *waiting);
 
 int64_t bsc__now_ms(void);
+void bsc__cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int timeout_ms);
 
 #endif
