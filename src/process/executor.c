@@ -27,7 +27,7 @@ struct plan {
 	int64_t n, cap;
 
 	pthread_mutex_t lock;       /* guards what follows; a leaf but for the pool's */
-	pthread_cond_t freed;       /* a reader ended */
+	pthread_cond_t changed;     /* a reader ended, or its turn came */
 	struct bsc__worker *worker; /* that planned, with a reference: its specs may hold sessions; NULL: gone */
 	bool pinned;                /* no other plan's readers get it */
 	bool in_use;                /* one of ours has it */
@@ -538,7 +538,7 @@ static void leave_waiting(struct reader *reader)
 	}
 }
 
-/* Waits for the reader's turn, and takes the plan's own worker where that is free. */
+/* Waits for the reader's turn. */
 static int await_turn(struct reader *reader, struct question *q, struct bsc_error *err)
 {
 	enum { SLICE_MS = 10 };
@@ -567,17 +567,49 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 		plan->n_waiting++;
 		reader->counted = true;
 		set_begun(plan, reader->partition);
-		if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
-			plan->in_use = reader->of_plan = true;
-			reader->worker = plan->worker;
-		}
 	}
 	pthread_cond_broadcast(&plan->changed);
 	pthread_mutex_unlock(&plan->lock);
 	bsc__waiting_end(&waiting);
+	return rc;
+}
+
+static bool take_own(struct reader *reader)
+{
+	struct plan *plan = reader->plan;
+	pthread_mutex_lock(&plan->lock);
+	if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
+		plan->in_use = reader->of_plan = true;
+		reader->worker = plan->worker;
+	}
+	pthread_mutex_unlock(&plan->lock);
 	if (reader->of_plan) {
 		bsc__pool_park(reader->worker, false);
 	}
+	return reader->of_plan;
+}
+
+static bool own_is_free(void *ctx)
+{
+	struct plan *plan = ctx;
+	pthread_mutex_lock(&plan->lock);
+	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
+	pthread_mutex_unlock(&plan->lock);
+	return is_free;
+}
+
+/* The plan's own worker, or another, whichever is free first. */
+static int take_worker(struct reader *reader, struct question *q, struct bsc_error *err)
+{
+	const struct instance *instance = reader->plan->instance;
+	int rc = BSC_OK;
+	q->wait.over = own_is_free;
+	q->wait.over_ctx = reader->plan;
+	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
+		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
+		                         &q->wait, &reader->worker, err);
+	}
+	q->wait.over = NULL;
 	return rc;
 }
 

@@ -486,22 +486,26 @@ static void wait_for_change(void)
 	bsc__cond_wait(&changed, &lock, SLICE_MS);
 }
 
-/* Will one be free within milliseconds? */
-static bool is_one_draining(const struct bsc__pool_key *key)
+static bool is_one(enum bsc__worker_state state, const struct bsc__pool_key *key)
 {
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state == BSC__WORKER_DRAINING && bsc__pool_key_equal(&w->key, key)) {
+		if (w->state == state && bsc__pool_key_equal(&w->key, key)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* Is one more to be started, rather than to wait on? */
-static bool needs_another(const struct bsc__pool_key *key, int64_t n_workers, int64_t waited_ms)
+/* Is one more to be started, rather than to wait on? Not where one will be free within milliseconds. And beyond
+ * n_workers only where callers wait for each other, or for an engine that takes no batches: as long as workers come
+ * back there is no need of more; nor are fifty of them started where one would do. With lock held. */
+static bool needs_another(const struct bsc__pool_key *key, int64_t n_workers, int64_t begun)
 {
-	return (count_live(key) < n_workers && (waited_ms >= DRAIN_MS || !is_one_draining(key))) ||
-	       waited_ms >= OVERFLOW_MS;
+	int64_t now = bsc__now_ms();
+	if (count_live(key) < n_workers) {
+		return now - begun >= DRAIN_MS || !is_one(BSC__WORKER_DRAINING, key);
+	}
+	return now - (begun > moved_ms ? begun : moved_ms) >= OVERFLOW_MS && !is_one(BSC__WORKER_STARTING, key);
 }
 
 /* With lock held; not while it waits. */
@@ -573,7 +577,7 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 			*out = found;
 		} else if (found) {
 			die(found);
-		} else if (count_live(key) < n_workers || is_stalled(key, begun)) {
+		} else if (needs_another(key, n_workers, begun)) {
 			rc = start_one(key, label, wait, out, err);
 		} else {
 			pthread_mutex_unlock(&lock);

@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 import bascule
 from bascule import _native
+from life.notebook import run_cell
 from process.beside import beside_healthy, nothing_left, query
 
 WHERE = "process.failing_sources:Where"
@@ -37,6 +40,19 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     return folder / "bin" / "python"
+
+
+@pytest.fixture
+def cells() -> Iterator[Any]:
+    """A notebook's kernel, for ``life.notebook.run_cell``."""
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3", extra_arguments=["--HistoryManager.enabled=False"])
+    try:
+        yield client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture
@@ -203,6 +219,27 @@ def test_a_class_of_a_script_goes_to_workers_by_value(tmp_path):
     assert "the global 'lock', which read_partition uses, (a lock) can't be pickled" in text
     assert "Put the class into a module" in text
     assert "bascule_executor = 'inprocess'" in text
+
+
+CELL = """
+    import os, pyarrow as pa, bascule
+    FACTOR = {factor}
+    class Mine:
+        def infer_schema(self, options): return pa.schema([("pid", pa.int64()), ("a", pa.int64())])
+        def plan_partitions(self, options): return [{{}}]
+        def read_partition(self, spec, options):
+            yield pa.record_batch([[os.getpid()], [FACTOR]], schema=self.infer_schema(options))
+    con = bascule.connect()
+    [(pid, a)] = con.execute("FROM python('__main__:Mine', bascule_executor := 'process')").fetchall()
+    print("ELSEWHERE" if pid != os.getpid() else "HERE", a)
+"""
+
+
+def test_a_class_of_a_notebooks_cell_goes_to_workers_as_the_cell_last_said(cells):
+    for factor in (1, 2):
+        printed, error = run_cell(cells, textwrap.dedent(CELL).format(factor=factor))
+        assert error is None, error
+        assert f"ELSEWHERE {factor}" in printed
 
 
 def test_a_spec_that_cannot_be_pickled_is_an_error_that_says_so(con, tmp_path, monkeypatch):
