@@ -1,5 +1,6 @@
 # make demo     set everything up, run the main job; make demo-postgres: over a PostgreSQL that it starts
 # make test     set everything up, run all tests
+# make soak     the tests of life/test_repeats.py with 10,000 scans in worker processes too (long)
 # make bench    the performance figures of docs/benchmarks.md (long)
 # make lint     what the tests check of the sources, alone
 # make format   rewrite the sources in the house's format
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 C_SOURCES := $(shell find include src engines python/bascule/_native -name '*.[ch]' -o -name '*.map')
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: build demo demo-postgres test bench lint format clean
+.PHONY: build demo demo-postgres test soak bench lint format clean
 
 build: $(VENV)/.built
 
@@ -32,6 +33,9 @@ demo-postgres: build
 test: build
 	tools/system_packages.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: build
+	BASCULE_SOAK=1 $(BIN)/python -m pytest tests/life/test_repeats.py $(PYTEST_ARGS)
 
 bench: build
 	$(BIN)/python -m bench

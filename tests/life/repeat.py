@@ -1,4 +1,5 @@
-"""One thing done 10,000 times, and what the process holds after 2,000 and after all of them.
+"""One thing done 10,000 times, and what the process holds after 2,000 and after all of them; in worker processes, which
+take longer, 1,500 times unless ``BASCULE_SOAK`` is set.
 
 ``python -m life.repeat CASE`` prints both measurements as JSON; tests/life/test_repeats.py compares
 them. A process of its own: nothing else allocates meanwhile.
@@ -9,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -25,7 +28,9 @@ import duckdb
 import pyarrow as pa
 
 import bascule
+from bascule import _native
 from bascule._native import Source
+from process.beside import wait_until, workers
 
 FIRST, ALL = 2_000, 10_000
 SCHEMA = pa.schema([("a", pa.int64()), ("b", pa.string())])
@@ -163,6 +168,50 @@ def read_on_a_new_thread() -> None:
     thread.join()
 
 
+# ---- in worker processes ----
+
+IN_WORKERS = "python('testsources:Numbers', bascule_executor := 'process')"
+
+
+def query_in_workers() -> None:
+    assert con.execute(f"SELECT count(s) FROM {IN_WORKERS}").fetchall() == [(18,)]
+
+
+def read_scan_in_a_worker() -> None:
+    scan = Source("testsources:Numbers", {"bascule_executor": "process"}).plan(["s"]).scan()
+    for p in range(2):
+        assert pa.RecordBatchReader.from_stream(scan.partition(p)).read_all().num_rows == 10
+
+
+def end_early_in_workers() -> None:
+    """A LIMIT, a stream that is let go of half read, a scan that is cancelled."""
+    assert len(con.execute(f"FROM {IN_WORKERS} LIMIT 1").fetchall()) == 1
+    scan = Source("testsources:Numbers", {"bascule_executor": "process", "batches": "20"}).plan().scan()
+    reader = pa.RecordBatchReader.from_stream(scan.partition(0))
+    reader.read_next_batch()
+    cancelled = pa.RecordBatchReader.from_stream(scan.partition(1))
+    cancelled.read_next_batch()
+    scan.cancel()
+    with contextlib.suppress(OSError):
+        cancelled.read_all()
+        raise AssertionError("the scan was not cancelled")
+
+
+def kill_a_worker() -> None:
+    """Now and then, that is: a new one takes a while."""
+    scan = Source("testsources:Numbers", {"bascule_executor": "process"}).plan().scan()
+    if next(kills) % 100 == 0:
+        for worker in workers():
+            os.kill(worker, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            pa.RecordBatchReader.from_stream(scan.partition(0)).read_all()
+    else:
+        pa.RecordBatchReader.from_stream(scan.partition(0)).read_all()
+
+
+kills = itertools.count(51)
+
+
 # ---- what the measurement must see ----
 
 
@@ -183,9 +232,16 @@ CASES: dict[str, Callable[[], None]] = {
         *(read_scan, abandon_scan, cancel_scan, fail_scan, fail_open),
         *(query, fail_query, fail_bind, abandon_cursor, interrupt_query),
         *(execute_prepared, query_a_new_class, read_on_a_new_thread),
+        *(query_in_workers, read_scan_in_a_worker, end_early_in_workers, kill_a_worker),
         leak,
     )
 }
+#: Of the cases in worker processes: when the first measurement is made, and when the last.
+FEWER = (500, 1_500) if not os.environ.get("BASCULE_SOAK") else (FIRST, ALL)
+
+
+def counts(case: str) -> tuple[int, int]:
+    return FEWER if "worker" in case else (FIRST, ALL)
 
 
 def measure() -> dict[str, int]:
@@ -198,6 +254,7 @@ def measure() -> dict[str, int]:
         "resident KiB": int(status["VmRSS"].split()[0]),
         "malloc's bytes": heap.uordblks + heap.hblkhd,
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "shared memory": Path("/proc/self/maps").read_text().count("/memfd:bascule"),
         "threads": int(status["Threads"]),
         "Python's memory blocks": sys.getallocatedblocks(),
         "Python's objects": len(gc.get_objects()),
@@ -210,6 +267,21 @@ def measure() -> dict[str, int]:
     }
     if hasattr(sys, "gettotalrefcount"):
         held["references"] = sys.gettotalrefcount()
+    return held
+
+
+def measure_workers() -> dict[str, int]:
+    """What the largest of them holds. Ends them: then there is nothing of theirs in this process either."""
+    those = workers()
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in those]
+    held = {
+        "a worker's resident KiB": max((int(text.split("VmRSS:")[1].split()[0]) for text in statuses), default=0),
+        "a worker's descriptors": max((len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in those), default=0),
+    }
+    gc.collect()
+    _native.end_workers()
+    wait_until(lambda: _native.worker_count() == 0)
+    wait_until(lambda: "/memfd:" not in Path("/proc/self/maps").read_text())
     return held
 
 
@@ -230,19 +302,22 @@ def main(case: str) -> None:
     logging.disable()
     call = CASES[case]
     con.execute("PREPARE prepared AS SELECT count(b) FROM python('__main__:Small', region := $1)")
-    for _ in range(FIRST // 2):
+    first_at, all_of_them = counts(case)
+    for _ in range(first_at // 2):
         call()
     # Python's table of interned strings fills up with those that died, and then doubles, once.
     for i in range(200_000):
         sys.intern(f"{i} died")
     measure()  # the first one allocates what later ones use again
     # What that took from the allocators' lists of free memory is filled up again, once.
-    for _ in range(FIRST // 2):
+    for _ in range(first_at // 2):
         call()
-    first = settled()
-    for _ in range(ALL - FIRST):
+    of_workers = measure_workers()
+    first = {**of_workers, **settled()}
+    for _ in range(all_of_them - first_at):
         call()
-    print(json.dumps([first, measure()]))
+    of_workers = measure_workers()
+    print(json.dumps([first, {**of_workers, **measure()}, all_of_them - first_at]))
 
 
 if __name__ == "__main__":
