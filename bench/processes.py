@@ -7,7 +7,9 @@ import gc
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench import process_sources
+from bench.machine import REPOSITORY
 from bench.measure import (
     Case,
     Figure,
@@ -56,16 +59,36 @@ def workers(quick: bool) -> Case:
     two_threads, one_thread = connect(), connect()
     one_thread.execute("SET threads = 1")
 
+    # What the machine itself gives: the same loops, in processes that have nothing to do with each other.
+    code = f"from bench.process_sources import spin; input(); spin({loops * n_batches}); print()"
+
+    def plain(n_processes: int, n_turns: int) -> float:
+        command = [sys.executable, "-c", code]
+        with ExitStack() as stack:
+            started = [
+                stack.enter_context(
+                    subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY)
+                )
+                for _ in range(n_processes * n_turns)
+            ]
+            time.sleep(1 + n_processes * n_turns / 2)  # they import
+            return sum(
+                stopwatch(lambda turn=turn: _together(started[turn::n_turns]))[0]  # type: ignore[misc]
+                for turn in range(n_turns)
+            )
+
     def run(con: duckdb.DuckDBPyConnection, source: str, here: int) -> Callable[[], float]:
         sql = f"SELECT sum(n), min(counted), max(counted) FROM {source}"
         return lambda: timed(con, sql, answer, here)
 
-    two, one, threads, thread = alternate(
+    two, one, threads, thread, together, in_turn = alternate(
         n,
         run(two_threads, process(call, bascule_workers=2), 0),
         run(two_threads, process(call, bascule_workers=1), 0),
         run(two_threads, call, 2 * n_batches),
         run(one_thread, call, 2 * n_batches),
+        lambda: plain(2, 1),
+        lambda: plain(1, 2),
     )
 
     def figure(name: str, many: list[float], single: list[float], target: float | None) -> Figure:
@@ -74,13 +97,25 @@ def workers(quick: bool) -> Case:
     figures = [
         figure("2 workers, how many times as fast as 1", two, one, 1.8),
         figure("in-process: 2 DuckDB threads, how many times as fast as 1", threads, thread, None),
+        figure("the machine: the same loops in 2 processes at once, and one after the other", together, in_turn, None),
     ]
     setup = (
         f"2 partitions of {n_batches} batches; each batch is a loop in Python that holds the GIL for "
         f"{BATCH_SECONDS * 1e3:.0f} ms on a core of its own, and the same number of loops wherever it runs. "
-        f"{n} rounds of the four queries"
+        f"{n} rounds of the four queries. The last line has no source and no DuckDB: more than that no machine gives"
     )
     return Case("Cores", setup, figures, ("two", "one"))
+
+
+def _together(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Lets them begin, and waits until each is done."""
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in processes:
+        assert process.stdout is not None
+        check("a process's answer", process.stdout.readline(), b"\n")
 
 
 # ---- the way through shared memory ----

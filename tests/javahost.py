@@ -94,6 +94,18 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
+def gone(pid: int, seconds: float = 10) -> bool:
+    """Whether a process ends, within a time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 class JavaHost:
     """A JVM with a database. A context manager: leaving it ends the JVM.
 

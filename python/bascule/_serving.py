@@ -62,6 +62,7 @@ class _Worker:
         self._open: dict[int, _Open] = {}
         self._plans: dict[int, list[dict[str, Any]]] = {}
         self._busy = self._interrupted = False
+        self._memory = 0  # its limit in bytes; 0: none
         # Of the request in hand, for messages: what is being done to what, and what to mask.
         self._attempt = ""
         self._instance: Instance | None = None
@@ -107,8 +108,15 @@ class _Worker:
             answer()
         except BaseException as e:
             secrets: list[str] = self._instance.secrets if self._instance else []
-            self._serving.fail(number, self._status(e), describe(e, self._attempt, secrets))
+            self._serving.fail(number, self._status(e), self._described(e, secrets))
         self._instance = None
+
+    def _described(self, error: BaseException, secrets: list[str]) -> str:
+        words = describe(error, self._attempt, secrets)
+        if self._memory and isinstance(error, MemoryError):
+            first, end, rest = words.partition("\n")
+            words = f"{first} (its worker process has bascule_worker_memory = {self._memory:,} bytes){end}{rest}"
+        return words
 
     def _status(self, error: BaseException) -> int:
         """As an executor in C says it; ``_status`` is of errors that began as one."""
@@ -151,6 +159,7 @@ class _Worker:
             _, most = resource.getrlimit(resource.RLIMIT_DATA)
             limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
             resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+            self._memory = limit
 
     def _close(self, number: int) -> None:
         closed = self._open.pop(number, None)

@@ -508,16 +508,49 @@ static int await_turn(struct reader *reader, struct question *q, struct bsc_erro
 		plan->n_reading++;
 		plan->n_waiting++;
 		reader->counted = true;
-		if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
-			plan->in_use = reader->of_plan = true;
-			reader->worker = plan->worker;
-		}
 	}
 	pthread_mutex_unlock(&plan->lock);
 	bsc__waiting_end(&waiting);
+	return rc;
+}
+
+static bool own_is_free(void *ctx)
+{
+	struct plan *plan = ctx;
+	pthread_mutex_lock(&plan->lock);
+	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
+	pthread_mutex_unlock(&plan->lock);
+	return is_free;
+}
+
+static bool take_own(struct reader *reader)
+{
+	struct plan *plan = reader->plan;
+	pthread_mutex_lock(&plan->lock);
+	if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
+		plan->in_use = reader->of_plan = true;
+		reader->worker = plan->worker;
+	}
+	pthread_mutex_unlock(&plan->lock);
 	if (reader->of_plan) {
 		bsc__pool_park(reader->worker, false);
 	}
+	return reader->of_plan;
+}
+
+/* The plan's own worker, or another, whichever is free first. */
+static int take_worker(struct reader *reader, struct question *q, struct bsc_error *err)
+{
+	struct plan *plan = reader->plan;
+	const struct instance *instance = plan->instance;
+	int rc = BSC_OK;
+	q->wait.over = own_is_free;
+	q->wait.over_ctx = plan;
+	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
+		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
+		                         &q->wait, &reader->worker, err);
+	}
+	q->wait.over = NULL;
 	return rc;
 }
 
@@ -553,11 +586,7 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 {
 	struct plan *plan = reader->plan;
 	struct instance *instance = plan->instance;
-	int rc = BSC_OK;
-	if (!reader->worker) {
-		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
-		                         &q->wait, &reader->worker, err);
-	}
+	int rc = take_worker(reader, q, err);
 	if (rc == BSC_OK) {
 		rc = ensure_instance(q, reader->worker, instance, err);
 	}
@@ -680,7 +709,12 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 	struct question q;
 	describe(reader, q.doing, sizeof(q.doing));
 	q.worker = reader->worker;
-	q.wait = (struct bsc__wait){poll, plan->instance->cls->run.timeout_ms, plan->instance->on_main, reader->since};
+	q.wait = (struct bsc__wait){
+	    .poll = poll,
+	    .timeout_ms = plan->instance->cls->run.timeout_ms,
+	    .on_main = plan->instance->on_main,
+	    .since = reader->since,
+	};
 	int rc = BSC_OK;
 	if (reader->worker) {
 		pthread_mutex_lock(&plan->lock);

@@ -21,14 +21,17 @@
 #define QUIT_MS 3000
 #define INTERRUPT_MS 500
 #define KILL_MS 3000
-/* How long a caller waits for a worker to come back before one more is started. */
+/* How long callers wait without any worker coming back before one more is started. */
 #define OVERFLOW_MS 100
+/* How long a worker that its caller keeps still counts: between a plan and its first read it is at rest too. */
+#define REST_MS 30
 /* How often it is tried to send what a worker did not take. */
 #define FLUSH_MS 20
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* a worker came back, or is gone */
 static struct bsc__worker *workers;                       /* guarded by lock; each with a reference */
+static int64_t moved_ms;                                  /* guarded by lock: when one last came back, or was new */
 static int64_t n_warm;                                    /* guarded by lock: to keep of one key */
 static bool thread_runs;                                  /* guarded by lock */
 static int wake_ends[2] = {-1, -1};                       /* a byte: the thread is to look again */
@@ -58,7 +61,8 @@ int64_t bsc__now_ms(void)
 struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main)
 {
 	const struct bsc_process_host *h = bsc__process_host();
-	return (struct bsc__wait){poll, timeout_ms, on_main, h->interrupts ? h->interrupts() : 0};
+	return (struct bsc__wait){
+	    .poll = poll, .timeout_ms = timeout_ms, .on_main = on_main, .since = h->interrupts ? h->interrupts() : 0};
 }
 
 bool bsc__wait_unwanted(const struct bsc__wait *wait)
@@ -121,6 +125,7 @@ static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
 	worker->state = state;
 	worker->parked = false;
 	worker->since_ms = bsc__now_ms();
+	moved_ms = state == BSC__WORKER_IDLE ? worker->since_ms : moved_ms;
 	worker->interrupted = false;
 	pthread_cond_broadcast(&changed);
 }
@@ -314,6 +319,8 @@ static int64_t look_around(struct watched *watched)
 			due = FLUSH_MS;
 		}
 		due = more ? 0 : due;
+		int64_t late = bsc__worker_print_late(w, now);
+		due = late < due ? late : due;
 		next = due < next ? due : next;
 	}
 	watched->n = 0;
@@ -399,6 +406,7 @@ static void after_fork_in_child(void)
 		wake_ends[i] = -1;
 	}
 	workers = NULL;
+	bsc__worker_forked();
 	thread_runs = false;
 	changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
@@ -448,13 +456,13 @@ static struct bsc__worker *find_idle(const struct bsc__pool_key *key, uint64_t i
 	return found;
 }
 
-/* Those that are at work. */
+/* Those that are at work, or not at rest for long. */
 static int64_t count_live(const struct bsc__pool_key *key)
 {
-	int64_t n = 0;
+	int64_t n = 0, now = bsc__now_ms();
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		n += w->state != BSC__WORKER_QUITTING && w->state != BSC__WORKER_DEAD && !w->parked &&
-		     bsc__pool_key_equal(&w->key, key);
+		n += w->state != BSC__WORKER_QUITTING && w->state != BSC__WORKER_DEAD &&
+		     (!w->parked || now - w->parked_ms < REST_MS) && bsc__pool_key_equal(&w->key, key);
 	}
 	return n;
 }
@@ -469,6 +477,18 @@ static void wait_for_change(void)
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	(void)pthread_cond_timedwait(&changed, &lock, &until);
+}
+
+/* Do callers wait for each other, or for an engine that takes no batches? As long as workers come back there
+ * is no need of more; nor are fifty of them started where one would do. With lock held. */
+static bool is_stalled(const struct bsc__pool_key *key, int64_t begun)
+{
+	for (const struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->state == BSC__WORKER_STARTING && bsc__pool_key_equal(&w->key, key)) {
+			return false;
+		}
+	}
+	return bsc__now_ms() - (begun > moved_ms ? begun : moved_ms) >= OVERFLOW_MS;
 }
 
 /* With lock held; not while it waits. */
@@ -492,6 +512,7 @@ static int start_one(const struct bsc__pool_key *key, const char *label, const s
 	pthread_mutex_unlock(&lock);
 	rc = bsc__worker_greet(worker, wait, err);
 	pthread_mutex_lock(&lock);
+	moved_ms = bsc__now_ms();
 	if (rc == BSC_OK) {
 		set_state(worker, BSC__WORKER_BUSY);
 		bsc__pool_wake();
@@ -539,13 +560,17 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 			*out = found;
 		} else if (found) {
 			die(found);
-		} else if (count_live(key) < n_workers || bsc__now_ms() - begun >= OVERFLOW_MS) {
+		} else if (count_live(key) < n_workers || is_stalled(key, begun)) {
 			rc = start_one(key, label, wait, out, err);
 		} else {
 			pthread_mutex_unlock(&lock);
 			bsc__waiting_begin(&waiting);
 			waiting.interrupted = bsc__wait_unwanted(wait);
+			bool over = wait->over && wait->over(wait->over_ctx);
 			pthread_mutex_lock(&lock);
+			if (over) {
+				break;
+			}
 			if (waiting.interrupted) {
 				rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for a worker process", label);
 			} else {
@@ -583,6 +608,7 @@ void bsc__pool_park(struct bsc__worker *worker, bool parked)
 {
 	pthread_mutex_lock(&lock);
 	worker->parked = parked;
+	worker->parked_ms = bsc__now_ms();
 	if (parked) {
 		pthread_cond_broadcast(&changed);
 	}

@@ -38,6 +38,9 @@ struct bsc__wait {
 	int64_t timeout_ms;          /* 0: none */
 	bool on_main;                /* Ctrl-C is for it */
 	unsigned since;              /* interrupts at its beginning */
+	/* Of a check-out: does the caller need none any more? NULL: it does. Called without a lock of the pool's. */
+	bool (*over)(void *ctx);
+	void *over_ctx;
 };
 
 enum bsc__worker_state {
@@ -64,6 +67,7 @@ struct bsc__worker {
 	struct bsc__worker *next;
 	enum bsc__worker_state state;
 	bool parked;         /* BUSY, but at rest: it is kept for its caller */
+	int64_t parked_ms;   /* since when */
 	int64_t since_ms;    /* in this state */
 	bool interrupted;    /* DRAINING: SIGINT was sent */
 	uint64_t *instances; /* that it has open */
@@ -73,7 +77,8 @@ struct bsc__worker {
 	_Atomic int output;         /* what it prints; -1: closed. Others may look whether it is */
 	int crash;                  /* where faulthandler writes; -1: none */
 	char label[BSC__LABEL_CAP]; /* whose prints they are */
-	bool line_open;             /* the last one printed has no end yet */
+	struct bsc__bytes rest;     /* of a line that was read, and has no end yet */
+	int64_t rest_ms;            /* since when */
 	bool reaped;
 	char how[128];              /* it ended */
 	struct bsc__bytes releases; /* u64 slots that the host holds no more, to be told */
@@ -82,8 +87,8 @@ struct bsc__worker {
 };
 
 /* A worker for its caller alone, warm or new. prefer_instance: one that has it open, if there is one; 0: any.
- * n_workers: how many the caller's scans have in all, before it waits for one to come back; if none does, one more is
- * started after a while. label: for messages. */
+ * n_workers: how many the caller's scans have in all, before it waits for one to come back; while none does, one more
+ * is started every now and then. *out NULL after BSC_OK: wait->over. label: for messages. */
 int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instance, int64_t n_workers, const char *label,
                         const struct bsc__wait *wait, struct bsc__worker **out, struct bsc_error *err) BSC_MUST_CHECK;
 /* Back to the others: it has answered all that it was asked. */

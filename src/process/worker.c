@@ -15,6 +15,10 @@
 #error "the build says the version"
 #endif
 
+/* How much of a line, and how long, waits for the line's end before it is printed: lines of several workers are to
+ * stay whole, and a progress bar is to be seen. */
+#define REST_BYTES (64u << 10)
+#define REST_MS 300
 /* How long a new worker may take to say HELLO, and any worker to take what is sent to it. */
 #define START_TIMEOUT_MS 60000
 #define SEND_TIMEOUT_MS 10000
@@ -51,6 +55,7 @@ void bsc__worker_unref(struct bsc__worker *worker)
 	close_files(worker);
 	bsc__segments_release(&worker->segments);
 	bsc__bytes_release(&worker->releases);
+	bsc__bytes_release(&worker->rest);
 	bsc__pool_key_release(&worker->key);
 	pthread_mutex_destroy(&worker->lock);
 	bsc__free(worker->instances);
@@ -117,29 +122,97 @@ static void write_all(const char *text, size_t len)
 	}
 }
 
-/* Prints `text` with the label before each line. With worker->lock held. */
+static pthread_mutex_t stderr_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the order of what is written; a leaf */
+static const struct bsc__worker *line_owner;                    /* guarded by stderr_lock: whose line has no end yet */
+
+void bsc__worker_forked(void)
+{
+	stderr_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	line_owner = NULL;
+}
+
+/* Prints `text` with the label before each line; a line that another one left open is ended before. With
+ * worker->lock held. */
 static void print_lines(struct bsc__worker *worker, const char *text, size_t len)
 {
 	char out[8192];
 	size_t n = 0;
+	pthread_mutex_lock(&stderr_lock);
+	if (line_owner && line_owner != worker) {
+		out[n++] = '\n';
+		line_owner = NULL;
+	}
 	while (len > 0) {
 		if (n + BSC__LABEL_CAP + 8 > sizeof(out)) {
 			write_all(out, n);
 			n = 0;
 		}
-		if (!worker->line_open) {
+		if (!line_owner) {
 			n += (size_t)snprintf(out + n, BSC__LABEL_CAP + 4, "[%s] ", worker->label);
 		}
 		const char *end = memchr(text, '\n', len);
 		size_t line = end ? (size_t)(end - text) + 1 : len, room = sizeof(out) - n;
 		line = line < room ? line : room;
 		memcpy(out + n, text, line);
-		worker->line_open = text[line - 1] != '\n';
+		line_owner = text[line - 1] != '\n' ? worker : NULL;
 		n += line;
 		text += line;
 		len -= line;
 	}
 	write_all(out, n);
+	pthread_mutex_unlock(&stderr_lock);
+}
+
+static void end_line(const struct bsc__worker *worker)
+{
+	pthread_mutex_lock(&stderr_lock);
+	if (line_owner == worker) {
+		write_all("\n", 1);
+		line_owner = NULL;
+	}
+	pthread_mutex_unlock(&stderr_lock);
+}
+
+/* Prints what has no end of its line. With worker->lock held. */
+static void print_rest(struct bsc__worker *worker)
+{
+	if (worker->rest.len) {
+		print_lines(worker, (const char *)worker->rest.ptr, worker->rest.len);
+		bsc__bytes_clear(&worker->rest);
+	}
+}
+
+/* Prints whole lines; what follows them waits for its end, for a while. With worker->lock held. */
+static void print_whole(struct bsc__worker *worker, const char *text, size_t len)
+{
+	size_t whole = len;
+	while (whole > 0 && text[whole - 1] != '\n') {
+		whole--;
+	}
+	if (whole) {
+		print_rest(worker);
+		print_lines(worker, text, whole);
+	}
+	worker->rest_ms = worker->rest.len ? worker->rest_ms : bsc__now_ms();
+	bsc__put(&worker->rest, text + whole, len - whole);
+	if (worker->rest.failed || worker->rest.len >= REST_BYTES) {
+		print_rest(worker);
+	}
+}
+
+int64_t bsc__worker_print_late(struct bsc__worker *worker, int64_t now)
+{
+	int64_t due = INT64_MAX;
+	pthread_mutex_lock(&worker->lock);
+	if (worker->rest.len) {
+		due = worker->rest_ms + REST_MS - now;
+		if (due <= 0) {
+			print_rest(worker);
+			due = INT64_MAX;
+		}
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return due;
 }
 
 bool bsc__worker_print(struct bsc__worker *worker)
@@ -153,13 +226,12 @@ bool bsc__worker_print(struct bsc__worker *worker)
 		if (n <= 0) {
 			break;
 		}
-		print_lines(worker, text, (size_t)n);
+		print_whole(worker, text, (size_t)n);
 	}
 	bool ended = worker->output < 0 || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 	if (ended && worker->output >= 0) {
-		if (worker->line_open) {
-			write_all("\n", 1);
-		}
+		print_rest(worker);
+		end_line(worker);
 		(void)close(worker->output);
 		worker->output = -1;
 	}
@@ -178,10 +250,8 @@ void bsc__worker_label(struct bsc__worker *worker, const char *label)
 	/* What was printed until now is the one's before. */
 	(void)bsc__worker_print(worker);
 	pthread_mutex_lock(&worker->lock);
-	if (worker->line_open) {
-		write_all("\n", 1);
-		worker->line_open = false;
-	}
+	print_rest(worker);
+	end_line(worker);
 	snprintf(worker->label, sizeof(worker->label), "%s", label);
 	pthread_mutex_unlock(&worker->lock);
 }
@@ -397,6 +467,7 @@ int bsc__worker_new(const struct bsc__pool_key *key, const char *label, struct b
 	pthread_mutex_init(&worker->lock, NULL);
 	bsc__channel_init(&worker->channel, -1);
 	bsc__bytes_init(&worker->releases, RELEASES_MAX);
+	bsc__bytes_init(&worker->rest, 2 * REST_BYTES);
 	snprintf(worker->label, sizeof(worker->label), "%s", label);
 	int rc = bsc__pool_key_copy(key, &worker->key, err);
 	if (rc != BSC_OK) {

@@ -16,6 +16,13 @@ int bsc__worker_greet(struct bsc__worker *worker, const struct bsc__wait *wait, 
 /* Prints what it has printed since, without waiting. False: it has closed its output. */
 bool bsc__worker_print(struct bsc__worker *worker);
 
+/* Prints the beginning of a line that has waited for its end long enough. Returns in how many ms there is one;
+ * INT64_MAX: there is none. */
+int64_t bsc__worker_print_late(struct bsc__worker *worker, int64_t now);
+
+/* In a child made by fork. */
+void bsc__worker_forked(void);
+
 /* Sends a signal, if it has not been reaped. */
 void bsc__worker_signal(struct bsc__worker *worker, int number);
 

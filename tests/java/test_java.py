@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 
 import bascule
 import javahost
-from javahost import HostError
+from javahost import HostError, gone
 
 SOURCE = """
 import os, time
@@ -40,18 +39,6 @@ ROWS = [[n, item] for n in range(2) for item in ("täa", None)]
 def orders(tmp_path: Path) -> str:
     (tmp_path / "orders.py").write_text(SOURCE)
     return f"{tmp_path}/orders.py:Orders"
-
-
-def gone(pid: int, seconds: float = 10) -> bool:
-    """Whether a process ends, within a time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_class_from_a_file(java_host, orders):

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 
 from bascule import BasculeError, _native
-from process.beside import beside_healthy, nothing_left, query, wait_until, workers
-from process.failing_sources import LIES
+from process.beside import beside_healthy, children, nothing_left, query, wait_until, workers
+from process.failing_sources import LIES, TEXT_LIES
 
 PLACES = ["infer_schema", "plan_partitions", "read_partition", "batch"]
 LABEL = "process.failing_sources:Fails"
@@ -101,12 +101,14 @@ def test_a_killed_worker_fails_only_its_query(con, tmp_path):
     assert f"{doing('batch')}: the worker process PID was killed by signal 9 (Killed)" in text
 
 
-def test_an_idle_worker_that_was_killed_is_noticed_at_check_out(con):
+def test_an_idle_worker_that_was_killed_is_replaced(con):
     with nothing_left():
         for _ in range(3):
             assert con.execute(query(what="count(*)")).fetchall() == [(60,)]
-            for pid in workers():
+            idle = workers()
+            for pid in idle:
                 os.kill(pid, signal.SIGKILL)
+            assert wait_until(lambda: not idle & children())  # noqa: B023
 
 
 def test_a_closed_channel_fails_its_query(con):
@@ -171,7 +173,7 @@ def test_too_much_memory_is_a_memory_error(con):
         text = error_of(con, query(place="read_partition", how="memory", bascule_worker_memory="400MB"))
         assert con.execute(query(bascule_worker_memory="400MB", what="count(*)")).fetchall() == [(60,)]
     assert f"{doing('read_partition')} raised MemoryError" in text
-    assert "bascule_worker_memory" in text
+    assert "bascule_worker_memory = 400,000,000 bytes" in text
 
 
 # ---- it lies ----
@@ -186,6 +188,14 @@ def test_what_breaks_the_protocol_is_an_error_not_a_crash(con, group):
             if doing("read_partition") not in text or LIES[lie][1] not in text:
                 wrong[lie] = text
     assert wrong == {}
+
+
+def test_offsets_of_text_that_lead_elsewhere_are_an_error_not_a_crash(con):
+    with beside_healthy(con):
+        for lie in TEXT_LIES:
+            text = error_of(con, query("FailsAsText", place="read_partition", how=lie))
+            assert "process.failing_sources:FailsAsText, partition 1 of 2" in text
+            assert TEXT_LIES[lie][1] in text
 
 
 def test_every_lie_before_the_schema_is_an_error_too(con):
@@ -353,6 +363,7 @@ def test_fifty_scans_at_once(con):
             assert not thread.is_alive()
         assert errors == []
         assert results == [[(150, 3 * sum(range(50)))]] * 50
+        assert len(workers()) < 10, "they wait for each other's"
         for cursor in cursors:
             cursor.close()
         cursors.clear()

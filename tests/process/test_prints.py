@@ -15,9 +15,9 @@ TESTS = Path(__file__).parents[1]
 LABEL = "process.failing_sources:Prints"
 
 HOST = f"""
-    import sys, threading
+    import sys, threading, time
     sys.path.insert(0, {str(TESTS)!r})
-    import bascule
+    import bascule, duckdb
     from process.beside import beside_healthy, query
     con = bascule.connect(config={{"threads": 2}})
     def read(cls="Prints", partitions=1, **options):
@@ -47,14 +47,15 @@ def host(body: str) -> Host:
 def test_prints_of_all_kinds_have_the_sources_name_before_each_line():
     told = host(
         """
-        for how in ("print", "C", "stderr", "pieces", "unended"):
+        for how in ("print", "C", "stderr", "pieces"):
             assert read(how=how, text=f"by {how}") == [(30, 435)], how
         read(how="print", text="two\\nlines")
         read(how="print", text="\\u00e4\\u6f22\\U0001f600")
+        read(how="unended", text="by unended")
         """
     )
     assert told.out == ""
-    assert told.lines() == ["by print", "by C", "by stderr", "by pieces", "by unended", "two", "lines", "ä漢😀"]
+    assert told.lines() == ["by print", "by C", "by stderr", "by pieces", "two", "lines", "ä漢😀", "by unended"]
     assert all(line.startswith("[") for line in told.err.splitlines()), told.err
 
 
@@ -92,7 +93,6 @@ def test_two_workers_that_print_at_once_keep_their_lines_apart():
 def test_what_was_printed_before_the_end_is_shown(how):
     told = host(
         f"""
-        import duckdb
         try:
             read("PrintsAndFails", how={how!r}, partitions=2)
         except duckdb.Error as e:
@@ -101,3 +101,22 @@ def test_what_was_printed_before_the_end_is_shown(how):
     )
     assert told.out == "FAILED\n"
     assert told.lines("process.failing_sources:PrintsAndFails") == ["last words"]
+
+
+def test_a_line_without_an_end_is_shown_while_the_class_goes_on():
+    told = host(
+        """
+        def fail():
+            try:
+                read("PrintsAndFails", 2, how="sleep", bascule_timeout=4)
+            except duckdb.Error as e:
+                print("FAILED")
+        thread = threading.Thread(target=fail)
+        thread.start()
+        time.sleep(3)
+        print("meanwhile", file=sys.stderr, flush=True)
+        thread.join()
+        """
+    )
+    assert told.out == "FAILED\n"
+    assert told.err.index("last words") < told.err.index("meanwhile")

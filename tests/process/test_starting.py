@@ -142,7 +142,7 @@ def test_the_hosts_path_and_directory_reach_the_worker(con, tmp_path, monkeypatc
         monkeypatch.chdir(tmp_path)
         monkeypatch.syspath_prepend(tmp_path / "lib")
         sql = "FROM python('only_here_for_workers:Where', bascule_executor := 'process')"
-        pid, directory, path = con.execute(sql).fetchone()
+        [(pid, directory, path)] = con.execute(sql).fetchall()
         assert pid != os.getpid()
         assert directory == str(tmp_path)
         assert [entry for entry in sys.path if isinstance(entry, str)] == path.split("\n")[: len(sys.path)]
