@@ -567,7 +567,10 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 		return rc;
 	}
 	size_t from = reader->partition ? plan->ends[reader->partition - 1] : 0;
-	struct bsc_str spec = {(const char *)plan->specs.ptr + from, plan->ends[reader->partition] - from};
+	struct bsc_str spec = {NULL, plan->ends[reader->partition] - from};
+	if (spec.len) {
+		spec.ptr = (const char *)plan->specs.ptr + from;
+	}
 	reader->window = 1; /* one batch */
 	ask(q, reader->worker, BSC__READ);
 	reader->number = reader->worker->request;
