@@ -274,6 +274,8 @@ struct bsc_executor {
 	int (*plan)(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
 	            int64_t *n_partitions_out, struct bsc_error *err);
 	void (*plan_free)(void *plan);
+	/* How many readers of a plan get on at the same time; more wait for each other. NULL: any number. */
+	int64_t (*plan_readers)(void *plan);
 
 	/* Does not wait: what takes time is read_next's. */
 	int (*read_open)(void *plan, int64_t partition, void **reader_out, struct bsc_error *err);
@@ -370,6 +372,10 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, c
                  struct bsc_plan **out, struct bsc_error *err) BSC_MUST_CHECK;
 
 int64_t bsc_plan_partition_count(const struct bsc_plan *plan);
+
+/* How many of its partitions can be read at the same time, 1 or more: a host with more cursors would have some of them
+ * wait for others. */
+int64_t bsc_plan_concurrency(const struct bsc_plan *plan);
 
 /* The schema of the plan's batches: the request's columns in its order. Borrowed. */
 const struct ArrowSchema *bsc_plan_schema(const struct bsc_plan *plan);

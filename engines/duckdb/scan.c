@@ -265,9 +265,8 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 		goto fail;
 	}
 	global->nested = nested_needs_prepare(&global->schema);
-	int64_t n_partitions = bsc_plan_partition_count(global->plan);
 	duckdb_v2_opaque data = {global, global_destroy, NULL};
-	if (duckdb_v2_table_function_init_global_set_max_threads(info, n_partitions > 1 ? (idx_t)n_partitions : 1, err) !=
+	if (duckdb_v2_table_function_init_global_set_max_threads(info, (idx_t)bsc_plan_concurrency(global->plan), err) !=
 	        DUCKDB_V2_ERROR_NONE ||
 	    duckdb_v2_table_function_init_global_set_global_state(info, &data, err) != DUCKDB_V2_ERROR_NONE) {
 		goto fail;

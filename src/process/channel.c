@@ -62,10 +62,11 @@ static enum bsc__channel_state fail_frame(struct bsc_error *err, const char *wha
 /* Takes a frame off what was received; EMPTY: more is needed. */
 static enum bsc__channel_state parse(struct bsc__channel *channel, struct bsc__frame *frame, struct bsc_error *err)
 {
-	struct bsc__view view = {channel->in.ptr + channel->at, channel->in.len - channel->at, false};
-	if (view.left < BSC__FRAME_HEADER) {
+	size_t left = channel->in.len - channel->at;
+	if (left < BSC__FRAME_HEADER) {
 		return BSC__CHANNEL_EMPTY;
 	}
+	struct bsc__view view = {channel->in.ptr + channel->at, left, false};
 	uint32_t length = bsc__get_u32(&view);
 	uint16_t type = bsc__get_u16(&view), zero = bsc__get_u16(&view);
 	uint64_t number = bsc__get_u64(&view);

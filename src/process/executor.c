@@ -8,6 +8,7 @@
 #include "process/classes.h"
 #include "process/layout.h"
 #include "process/pool.h"
+#include "process/turns.h"
 
 struct instance {
 	struct bsc__class *cls;
@@ -26,29 +27,23 @@ struct plan {
 	size_t *ends; /* of each spec in `specs` */
 	int64_t n, cap;
 
+	struct bsc__turns turns;
+
 	pthread_mutex_t lock;       /* guards what follows; a leaf but for the pool's */
-	pthread_cond_t changed;     /* a reader ended, or its turn came */
 	struct bsc__worker *worker; /* that planned, with a reference: its specs may hold sessions; NULL: gone */
 	bool pinned;                /* no other plan's readers get it */
 	bool in_use;                /* one of ours has it */
-	struct reader *waiting;     /* for their turn */
-	uint8_t *begun;             /* a bit for each partition */
-	int64_t first_unbegun;      /* all before it have begun */
-	int64_t n_reading;
-	int64_t n_waiting;   /* of them, in read_next */
-	int64_t taken_at_ms; /* when a batch was last asked for */
 };
 
 struct reader {
-	struct plan *plan;   /* outlives the reader */
-	struct reader *next; /* of plan->waiting, guarded by its lock */
+	struct plan *plan; /* outlives the reader */
 	int64_t partition;
 	unsigned since;
 	struct bsc__worker *worker; /* NULL: not begun, or over */
-	bool counted;               /* in plan->n_reading */
-	bool of_plan;               /* it is the plan's own */
-	bool begun;                 /* READ was sent */
-	uint64_t number;            /* of the READ */
+	bool has_turn;
+	bool of_plan;    /* it is the plan's own */
+	bool begun;      /* READ was sent */
+	uint64_t number; /* of the READ */
 	struct bsc__unlayout unlayout;
 	uint64_t budget; /* bytes that the worker may be ahead, at most */
 	uint64_t ahead;  /* now: slow start, so that a LIMIT wastes little */
@@ -392,8 +387,7 @@ static void plan_free(void *ptr)
 	bsc__bytes_release(&plan->columns);
 	bsc__bytes_release(&plan->specs);
 	bsc__free(plan->ends);
-	bsc__free(plan->begun);
-	pthread_cond_destroy(&plan->changed);
+	bsc__turns_release(&plan->turns);
 	pthread_mutex_destroy(&plan->lock);
 	bsc__free(plan);
 }
@@ -415,7 +409,6 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	bsc__bytes_init(&plan->columns, BSC__PAYLOAD_MAX);
 	bsc__bytes_init(&plan->specs, SPECS_MAX);
 	pthread_mutex_init(&plan->lock, NULL);
-	pthread_cond_init(&plan->changed, NULL);
 	put_columns(&plan->columns, hints);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
@@ -449,11 +442,11 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 		plan_free(plan);
 		return rc;
 	}
-	plan->begun = bsc__calloc((size_t)plan->n / 8 + 1, 1);
-	if (!plan->begun) {
+	rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
+	if (rc != BSC_OK) {
 		bsc__pool_check_in(worker);
 		plan_free(plan);
-		return bsc__fail_nomem(err, "planning a scan");
+		return rc;
 	}
 	bsc__worker_ref(worker);
 	plan->worker = worker;
@@ -462,6 +455,12 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	*n_partitions_out = plan->n;
 	*plan_out = plan;
 	return BSC_OK;
+}
+
+static int64_t plan_readers(void *ptr)
+{
+	const struct plan *plan = ptr;
+	return plan->instance->cls->run.n_workers;
 }
 
 /* ---- reader ---- */
@@ -489,89 +488,13 @@ static void describe(const struct reader *reader, char *text, size_t cap)
 	         (long long)reader->partition, (long long)reader->plan->n);
 }
 
-/* ---- turns ---- */
-
-static void set_begun(struct plan *plan, int64_t partition)
+static bool own_is_free(void *ctx)
 {
-	plan->begun[partition / 8] |= (uint8_t)(1u << (partition % 8));
-	while (plan->first_unbegun < plan->n && (plan->begun[plan->first_unbegun / 8] >> (plan->first_unbegun % 8) & 1)) {
-		plan->first_unbegun++;
-	}
-}
-
-static bool is_lowest(const struct reader *reader)
-{
-	for (const struct reader *r = reader->plan->waiting; r; r = r->next) {
-		if (r->partition < reader->partition) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Is it this reader's turn? With plan->lock held.
- *
- * At most n_workers partitions are read at once. The last free place is for the lowest one, also if that is about to
- * come: an engine that keeps an order takes no batch of another before. And if the host takes no batches at all for a
- * while, it may be waiting for this partition: then there is one more. */
-static bool is_turn(const struct reader *reader, int64_t waited_ms)
-{
-	enum { STALLED_MS = 250, ABOUT_TO_MS = 20 };
-	const struct plan *plan = reader->plan;
-	int64_t n_free = plan->instance->cls->run.n_workers - plan->n_reading;
-	if (n_free > 1) {
-		return true;
-	}
-	if (n_free == 1) {
-		return is_lowest(reader) && (reader->partition <= plan->first_unbegun || waited_ms >= ABOUT_TO_MS);
-	}
-	return plan->n_waiting == 0 && waited_ms >= STALLED_MS && bsc__now_ms() - plan->taken_at_ms >= STALLED_MS;
-}
-
-static void leave_waiting(struct reader *reader)
-{
-	for (struct reader **link = &reader->plan->waiting; *link; link = &(*link)->next) {
-		if (*link == reader) {
-			*link = reader->next;
-			break;
-		}
-	}
-}
-
-/* Waits for the reader's turn. */
-static int await_turn(struct reader *reader, struct question *q, struct bsc_error *err)
-{
-	enum { SLICE_MS = 10 };
-	struct plan *plan = reader->plan;
-	struct bsc__waiting waiting = {0};
-	int64_t begun_at = 0;
-	int rc = BSC_OK;
+	struct plan *plan = ctx;
 	pthread_mutex_lock(&plan->lock);
-	reader->next = plan->waiting;
-	plan->waiting = reader;
-	while (rc == BSC_OK && !is_turn(reader, begun_at ? bsc__now_ms() - begun_at : 0)) {
-		begun_at = begun_at ? begun_at : bsc__now_ms();
-		pthread_mutex_unlock(&plan->lock);
-		bsc__waiting_begin(&waiting);
-		waiting.interrupted = bsc__wait_unwanted(&q->wait);
-		pthread_mutex_lock(&plan->lock);
-		if (waiting.interrupted) {
-			rc = bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for another partition's end", q->doing);
-			break;
-		}
-		bsc__cond_wait(&plan->changed, &plan->lock, SLICE_MS);
-	}
-	leave_waiting(reader);
-	if (rc == BSC_OK) {
-		plan->n_reading++;
-		plan->n_waiting++;
-		reader->counted = true;
-		set_begun(plan, reader->partition);
-	}
-	pthread_cond_broadcast(&plan->changed);
+	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
 	pthread_mutex_unlock(&plan->lock);
-	bsc__waiting_end(&waiting);
-	return rc;
+	return is_free;
 }
 
 static bool take_own(struct reader *reader)
@@ -589,22 +512,14 @@ static bool take_own(struct reader *reader)
 	return reader->of_plan;
 }
 
-static bool own_is_free(void *ctx)
-{
-	struct plan *plan = ctx;
-	pthread_mutex_lock(&plan->lock);
-	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
-	pthread_mutex_unlock(&plan->lock);
-	return is_free;
-}
-
 /* The plan's own worker, or another, whichever is free first. */
 static int take_worker(struct reader *reader, struct question *q, struct bsc_error *err)
 {
-	const struct instance *instance = reader->plan->instance;
+	struct plan *plan = reader->plan;
+	const struct instance *instance = plan->instance;
 	int rc = BSC_OK;
 	q->wait.over = own_is_free;
-	q->wait.over_ctx = reader->plan;
+	q->wait.over_ctx = plan;
 	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
 		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
 		                         &q->wait, &reader->worker, err);
@@ -624,11 +539,6 @@ static void let_go(struct reader *reader, int rc)
 		bsc__pool_park(worker, true);
 	}
 	pthread_mutex_lock(&plan->lock);
-	if (reader->counted) {
-		plan->n_reading--;
-		reader->counted = false;
-		pthread_cond_broadcast(&plan->changed);
-	}
 	if (reader->of_plan) {
 		plan->in_use = false;
 		plan->pinned = plan->pinned && keep;
@@ -637,6 +547,10 @@ static void let_go(struct reader *reader, int rc)
 	pthread_mutex_unlock(&plan->lock);
 	if (worker && !keep) {
 		settle(worker, rc);
+	}
+	if (reader->has_turn) {
+		reader->has_turn = false;
+		bsc__turns_give_back(&plan->turns);
 	}
 }
 
@@ -653,7 +567,10 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 		return rc;
 	}
 	size_t from = reader->partition ? plan->ends[reader->partition - 1] : 0;
-	struct bsc_str spec = {(const char *)plan->specs.ptr + from, plan->ends[reader->partition] - from};
+	struct bsc_str spec = {NULL, plan->ends[reader->partition] - from};
+	if (spec.len) {
+		spec.ptr = (const char *)plan->specs.ptr + from;
+	}
 	reader->window = 1; /* one batch */
 	ask(q, reader->worker, BSC__READ);
 	reader->number = reader->worker->request;
@@ -772,22 +689,18 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 	    .since = reader->since,
 	};
 	int rc = BSC_OK;
-	if (reader->worker) {
-		pthread_mutex_lock(&plan->lock);
-		plan->n_waiting++;
-		pthread_mutex_unlock(&plan->lock);
+	if (reader->has_turn) {
+		bsc__turns_ask(&plan->turns);
 	} else {
-		rc = await_turn(reader, &q, err);
+		rc = bsc__turns_take(&plan->turns, reader->partition, &q.wait, q.doing, err);
+		reader->has_turn = rc == BSC_OK;
 	}
 	if (rc == BSC_OK) {
 		rc = reader->begun ? BSC_OK : begin(reader, &q, err);
 		if (rc == BSC_OK) {
 			rc = next_of_worker(reader, &q, array, schema, ended, err);
 		}
-		pthread_mutex_lock(&plan->lock);
-		plan->n_waiting--;
-		plan->taken_at_ms = bsc__now_ms();
-		pthread_mutex_unlock(&plan->lock);
+		bsc__turns_got(&plan->turns);
 	}
 	if (rc != BSC_OK || *ended) {
 		if (schema->release) {
@@ -802,7 +715,7 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 static void read_close(void *ptr)
 {
 	struct reader *reader = ptr;
-	if (reader->worker || reader->counted) {
+	if (reader->worker || reader->has_turn) {
 		let_go(reader, BSC_CANCELLED);
 	}
 	bsc__unlayout_release(&reader->unlayout);
@@ -821,6 +734,7 @@ const struct bsc_executor *bsc_process_executor(void)
 	    .close = instance_close,
 	    .plan = plan_new,
 	    .plan_free = plan_free,
+	    .plan_readers = plan_readers,
 	    .read_open = read_open,
 	    .read_next = read_next,
 	    .read_close = read_close,

@@ -23,7 +23,7 @@
 #define KILL_MS 3000
 /* How long callers wait without any worker coming back before one more is started. */
 #define OVERFLOW_MS 100
-/* And for one whose read was given up: it is mostly about to end it. */
+/* And for one whose read was given up: mostly it is about to end it. */
 #define DRAIN_MS 30
 /* How long a worker that its caller keeps still counts: between a plan and its first read it is at rest too. */
 #define REST_MS 30
@@ -486,26 +486,35 @@ static void wait_for_change(void)
 	bsc__cond_wait(&changed, &lock, SLICE_MS);
 }
 
-static bool is_one(enum bsc__worker_state state, const struct bsc__pool_key *key)
+/* Will one be free within milliseconds? */
+static bool is_one_draining(const struct bsc__pool_key *key)
 {
 	for (const struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state == state && bsc__pool_key_equal(&w->key, key)) {
+		if (w->state == BSC__WORKER_DRAINING && bsc__pool_key_equal(&w->key, key)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* Is one more to be started, rather than to wait on? Not where one will be free within milliseconds. And beyond
- * n_workers only where callers wait for each other, or for an engine that takes no batches: as long as workers come
- * back there is no need of more; nor are fifty of them started where one would do. With lock held. */
+/* Do callers wait for each other, or for an engine that takes no batches? As long as workers come back there
+ * is no need of more; nor are fifty of them started where one would do. With lock held. */
+static bool is_stalled(const struct bsc__pool_key *key, int64_t begun)
+{
+	for (const struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->state == BSC__WORKER_STARTING && bsc__pool_key_equal(&w->key, key)) {
+			return false;
+		}
+	}
+	return bsc__now_ms() - (begun > moved_ms ? begun : moved_ms) >= OVERFLOW_MS;
+}
+
+/* Is one more to be started, rather than to wait on? With lock held. */
 static bool needs_another(const struct bsc__pool_key *key, int64_t n_workers, int64_t begun)
 {
-	int64_t now = bsc__now_ms();
-	if (count_live(key) < n_workers) {
-		return now - begun >= DRAIN_MS || !is_one(BSC__WORKER_DRAINING, key);
-	}
-	return now - (begun > moved_ms ? begun : moved_ms) >= OVERFLOW_MS && !is_one(BSC__WORKER_STARTING, key);
+	bool is_allowed = count_live(key) < n_workers;
+	bool comes_back = is_one_draining(key) && bsc__now_ms() - begun < DRAIN_MS;
+	return (is_allowed && !comes_back) || is_stalled(key, begun);
 }
 
 /* With lock held; not while it waits. */

@@ -114,6 +114,14 @@ int64_t bsc_plan_partition_count(const struct bsc_plan *plan)
 	return plan->n_partitions;
 }
 
+int64_t bsc_plan_concurrency(const struct bsc_plan *plan)
+{
+	const struct bsc_executor *executor = plan->source->executor;
+	int64_t n = executor->plan_readers ? executor->plan_readers(plan->handle) : plan->n_partitions;
+	n = n < plan->n_partitions ? n : plan->n_partitions;
+	return n > 1 ? n : 1;
+}
+
 const struct ArrowSchema *bsc_plan_schema(const struct bsc_plan *plan)
 {
 	return &plan->schema;

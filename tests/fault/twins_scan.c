@@ -50,6 +50,13 @@ static int call_partition_count(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static int call_concurrency(struct world *w, struct bsc_error *err)
+{
+	(void)err;
+	assert_int_equal(bsc_plan_concurrency(w->plan), 2);
+	return BSC_OK;
+}
+
 static int call_plan_schema(struct world *w, struct bsc_error *err)
 {
 	(void)err;
@@ -251,6 +258,7 @@ const struct twin twins_scan[] = {
     {"bsc_plan_new", "no columns", true, POINTER, no_columns, call_plan, no_plan_is_left, .done = done_plan},
     {"bsc_plan_new", "nested columns", true, POINTER, nested_source, call_plan, no_plan_is_left, .done = done_plan},
     {"bsc_plan_partition_count", "", false, .set_up = world_plan, .call = call_partition_count},
+    {"bsc_plan_concurrency", "", false, .set_up = world_plan, .call = call_concurrency},
     {"bsc_plan_schema", "", false, .set_up = world_plan, .call = call_plan_schema},
     {"bsc_plan_ref", "", false, .set_up = world_plan, .call = call_plan_ref},
     {"bsc_plan_free", "", false, .set_up = world_plan, .call = call_plan_free},

@@ -199,6 +199,19 @@ struct fake_usage fake_usage(void)
 	return usage;
 }
 
+bool fake_settles(const struct fake_usage *usage)
+{
+	for (int i = 0; i < 500; i++) {
+		struct fake_usage now = fake_usage();
+		if (now.descriptors <= usage->descriptors && now.mappings <= usage->mappings &&
+		    now.children <= usage->children) {
+			return true;
+		}
+		usleep(10000);
+	}
+	return false;
+}
+
 void fake_kill_children(void)
 {
 	(void)each_child(SIGKILL);

@@ -41,6 +41,8 @@ struct fake_usage {
 	int64_t descriptors, mappings, children;
 };
 struct fake_usage fake_usage(void);
+/* Waits, not for long, until it has no more than that: what ended is cleared away by a thread. False: it has. */
+bool fake_settles(const struct fake_usage *usage);
 void fake_kill_children(void);
 
 #endif

@@ -385,6 +385,50 @@ static void test_end_that_does_not_read_is_given_up(void **state)
 	free(much);
 }
 
+static void test_posted_frames_wait_for_nobody_and_go_first(void **state)
+{
+	struct pair *p = *state;
+	struct bsc__channel other;
+	struct bsc__frame frame;
+	enum bsc__channel_state got;
+	uint64_t n = 0, next = 0;
+	bool left;
+	put(p, BSC__CLOSE, 0, 1000);
+	do {
+		memcpy(p->bytes.ptr + 8, &n, sizeof(n));
+		left = bsc__channel_post(&p->channel, p->bytes.ptr, p->bytes.len);
+		n++;
+	} while (n < 2000);
+	assert_true(left);
+	assert_true(bsc__channel_flush(&p->channel));
+	bsc__channel_init(&other, p->other);
+	p->other = -1;
+	while (next < n) {
+		while ((got = bsc__channel_receive(&other, &frame, &err)) == BSC__CHANNEL_FRAME) {
+			assert_int_equal(frame.number, next++);
+		}
+		assert_int_equal(got, BSC__CHANNEL_EMPTY);
+		left = bsc__channel_flush(&p->channel);
+		assert_true(left || next + 1000 > n);
+	}
+	assert_false(bsc__channel_flush(&p->channel));
+	assert_false(bsc__channel_post(&p->channel, p->bytes.ptr, p->bytes.len));
+	assert_int_equal(bsc__channel_receive(&other, &frame, &err), BSC__CHANNEL_FRAME);
+	bsc__channel_close(&other);
+}
+
+static void test_end_that_lets_posted_frames_pile_up_is_given_up(void **state)
+{
+	struct pair *p = *state;
+	struct bsc__frame frame;
+	put(p, BSC__CLOSE, 0, 1 << 20);
+	for (int i = 0; i < 32; i++) {
+		(void)bsc__channel_post(&p->channel, p->bytes.ptr, p->bytes.len);
+	}
+	assert_false(bsc__channel_send(&p->channel, "x", 1, -1, 10));
+	assert_int_equal(bsc__channel_receive(&p->channel, &frame, &err), BSC__CHANNEL_CLOSED);
+}
+
 struct sender {
 	struct pair *pair;
 	uint64_t id;
@@ -465,6 +509,8 @@ int main(void)
 	    TEST(test_end_that_is_closed_in_a_frame),
 	    TEST(test_closed_channel_neither_sends_nor_receives),
 	    TEST(test_end_that_does_not_read_is_given_up),
+	    TEST(test_posted_frames_wait_for_nobody_and_go_first),
+	    TEST(test_end_that_lets_posted_frames_pile_up_is_given_up),
 	    TEST(test_frames_of_many_senders_never_mix),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

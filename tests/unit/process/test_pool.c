@@ -480,11 +480,7 @@ static void test_process_without_descriptors_says_so_and_recovers(void **state)
 	}
 	assert_ok(fake_query("good:T", NULL, &rows, &err), &err);
 	bsc_process_end_workers(5000);
-	int64_t until = now_ms() + 3000;
-	while (fake_usage().descriptors > usage.descriptors && now_ms() < until) {
-		sleep_ms(10);
-	}
-	assert_true(fake_usage().descriptors <= usage.descriptors);
+	assert_true(fake_settles(&usage));
 }
 
 int main(int argc, char **argv)

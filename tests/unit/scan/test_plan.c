@@ -250,6 +250,38 @@ static void test_plan_lives_until_its_last_reference(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static int64_t one_reader(void *plan)
+{
+	assert_non_null(plan);
+	return 1;
+}
+
+static int64_t many_readers(void *plan)
+{
+	(void)plan;
+	return 1000;
+}
+
+static int64_t no_reader(void *plan)
+{
+	(void)plan;
+	return 0;
+}
+
+static void test_concurrency_is_the_executors_and_no_more_than_partitions(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_plan *plan = plan_of(f, NULL, 0);
+	assert_int_equal(bsc_plan_concurrency(plan), 2);
+	f->mock.executor.plan_readers = one_reader;
+	assert_int_equal(bsc_plan_concurrency(plan), 1);
+	f->mock.executor.plan_readers = many_readers;
+	assert_int_equal(bsc_plan_concurrency(plan), 2);
+	f->mock.executor.plan_readers = no_reader;
+	assert_int_equal(bsc_plan_concurrency(plan), 1);
+	bsc_plan_free(plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +298,7 @@ int main(void)
 	    TEST(test_poll_ends_a_class_that_plans_for_ever),
 	    TEST(test_plan_is_executed_any_number_of_times),
 	    TEST(test_plan_lives_until_its_last_reference),
+	    TEST(test_concurrency_is_the_executors_and_no_more_than_partitions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
