@@ -236,6 +236,7 @@ struct bsc_run_settings {
 };
 
 #define BSC_WORKERS_DEFAULT 2
+#define BSC_WORKERS_MAX 1024
 #define BSC_READAHEAD_DEFAULT (64 << 20)
 
 /* What an executor is told when it opens a source. All borrowed for the call. */
@@ -295,9 +296,9 @@ const struct bsc_executor *bsc_process_executor(void);
 
 /* What a host that has an interpreter of its own adds; each may be NULL. Called on any thread. */
 struct bsc_process_host {
-	/* Its interpreter's path, working directory aside all that a worker needs to import what
-	 * it imports: sys.path, one a line. Both out, malloc'ed, or NULL. */
-	void (*interpreter)(char **python_out, char **path_out);
+	/* Its interpreter's path; sys.path, one entry a line; its environment, NAME=value with a NUL after each but the
+	 * last. All out, malloc'ed, or NULL. */
+	void (*interpreter)(char **python_out, char **path_out, struct bsc_str *environment_out);
 	/* How a class reaches a worker: by name (*pickle_out NULL), or by value, malloc'ed. *identity_out:
 	 * another number for another class of that name. */
 	int (*ship)(const struct bsc_locator *locator, const struct bsc_poll *poll, char **pickle_out, size_t *len_out,

@@ -18,6 +18,7 @@ static DUCKDB_V2_ERROR code_of(int status)
 	case BSC_NOMEM:
 		return DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY;
 	case BSC_SOURCE:
+	case BSC_WORKER:
 	case BSC_SHUTDOWN:
 		return DUCKDB_V2_ERROR_IO_GENERAL;
 	default:

@@ -33,6 +33,10 @@ void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const cha
 		}                                                                                                              \
 	} while (0)
 
+/* A number that a macro stands for, as text. */
+#define BSC_TEXT_OF(x) #x
+#define BSC_TEXT(x) BSC_TEXT_OF(x)
+
 static inline duckdb_v2_str str_of(const char *text)
 {
 	return (duckdb_v2_str){text, strlen(text)};

@@ -326,7 +326,10 @@ static bool take_threads(struct call *call)
 	char *text = threads && type_id_of(threads, &id, call->err) == DUCKDB_V2_ERROR_NONE
 	                 ? text_of(call, "threads", threads, id, &len)
 	                 : NULL;
-	bool good = !threads || (text && add_default(call, "bascule_workers", (duckdb_v2_str){text, len}));
+	/* DuckDB takes more threads than there may be workers. */
+	bool many = text && strtoll(text, NULL, 10) > BSC_WORKERS_MAX;
+	duckdb_v2_str workers = many ? str_of(BSC_TEXT(BSC_WORKERS_MAX)) : (duckdb_v2_str){text, len};
+	bool good = !threads || (text && add_default(call, "bascule_workers", workers));
 	free(text);
 	(void)duckdb_v2_value_destroy(&threads);
 	return good;

@@ -64,6 +64,15 @@ def refresh() -> None:
     importlib.invalidate_caches()
 
 
+def identity(cls: type) -> str:
+    """Tells a class, just imported, from what it becomes once its file is edited; empty for what is installed."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if not isinstance(file, str) or file.startswith(_INSTALLED):
+        return ""
+    state = _state(file)
+    return "" if state is None else f"{file}:{state[0]}:{state[1]}"
+
+
 def _state(file: str) -> tuple[int, int] | None:
     try:
         stat = os.stat(file)  # noqa: PTH116

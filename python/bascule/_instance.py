@@ -36,7 +36,7 @@ class Found:
         self.cls = cls
         self.marks = marks
         self.count = 0
-        self.wants_process = getattr(cls, "executor", None) == "process"
+        self.wants_process = _executor_of(cls) == "process"
 
 
 # What executors know by its address, holding no reference themselves; and the newest of each class, by the
@@ -45,6 +45,14 @@ _found: dict[int, Found] = {}
 _newest: dict[int, Found] = {}
 # A collection of garbage may close a source, and so release its class, anywhere in these functions.
 _found_lock = threading.RLock()
+
+
+def _executor_of(cls: type) -> str | None:
+    """The executor that a class asks for."""
+    asked = getattr(cls, "executor", None)
+    if asked in (None, "inprocess", "process"):
+        return asked
+    raise ContractError(f"has executor = {asked!r}, which is neither 'inprocess' nor 'process'")
 
 
 class _Elsewhere:

@@ -77,7 +77,7 @@ class Serving:
         """Waits for the next request, SETUP, CLOSE or FREE: type, number, payload. None: there is no more to do."""
     def answer(self, type: int, number: int, payload: bytes) -> None:
         """Sends a frame. That the host is gone is no error: :meth:`receive` says it."""
-    def opened(self, number: int, schema: object | None) -> None:
+    def opened(self, number: int, schema: object | None, identity: str) -> None:
         """Sends OPENED. ``schema``: anything with ``__arrow_c_schema__``."""
     def fail(self, number: int, status: int, text: str) -> None:
         """Sends FAILED, of a long text head and tail."""

@@ -50,9 +50,10 @@ def serve(fd: int) -> None:
 class _Open:
     """An instance as it is open here."""
 
-    def __init__(self, found: Found, instance: Instance) -> None:
+    def __init__(self, found: Found, instance: Instance, identity: str) -> None:
         self.found = found
         self.instance = instance
+        self.identity = identity
         self.schema: object = None  # once it was asked
 
 
@@ -62,6 +63,9 @@ class _Worker:
         self._open: dict[int, _Open] = {}
         self._plans: dict[int, list[dict[str, Any]]] = {}
         self._busy = self._interrupted = False
+        self._directory = ""
+        self._environment: dict[bytes, bytes] = {}  # the host's
+        self._own_path: list[str] | None = None  # what the interpreter itself brings
         self._memory = 0  # its limit in bytes; 0: none
         # Of the request in hand, for messages: what is being done to what, and what to mask.
         self._attempt = ""
@@ -89,6 +93,7 @@ class _Worker:
                 self._set_up(Reader(payload))
             elif kind == Frame.CLOSE:
                 self._close(number)
+                self._serving.answer(Frame.CLOSED, number, b"")
             elif kind == Frame.FREE:
                 self._plans.pop(number, None)
             else:
@@ -99,6 +104,7 @@ class _Worker:
 
     def _request(self, do: Callable[[int, Reader], _Answer], number: int, payload: bytes) -> None:
         self._attempt, self._instance, self._interrupted = "the host's request", None, False
+        self._go_back()
         try:
             try:
                 self._busy = True
@@ -142,24 +148,46 @@ class _Worker:
             os.fsdecode(reader.data()),
             [os.fsdecode(reader.data()) for _ in range(reader.numbers("I")[0])],
         )
+        environment = None
+        if reader.numbers("B")[0]:
+            environment = [reader.data() for _ in range(reader.numbers("I")[0])]
         memory, has_crash_file = reader.numbers("QB")
         if has_crash_file:
             os.set_inheritable(_CRASH_FILE, False)
             faulthandler.enable(file=_CRASH_FILE)
-        try:
-            if directory:
-                os.chdir(directory)
-        except OSError as e:
-            _log.warning("bascule: a worker process can't work in the directory %s: %s", directory, e.strerror)
+        self._directory = directory
+        self._go_back()
         # Without -P, `python -m` put the directory there in which the worker was started.
-        own = sys.path if sys.flags.safe_path else sys.path[1:]
+        if self._own_path is None:
+            self._own_path = list(sys.path if sys.flags.safe_path else sys.path[1:])
         path = path or [str(directory)]
-        sys.path[:] = path + [entry for entry in own if entry not in path]
+        sys.path[:] = path + [entry for entry in self._own_path if entry not in path]
+        if environment is not None:
+            self._follow({name: value for name, _, value in (entry.partition(b"=") for entry in environment)})
         if memory:
             _, most = resource.getrlimit(resource.RLIMIT_DATA)
             limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
             resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
             self._memory = limit
+
+    def _follow(self, environment: dict[bytes, bytes]) -> None:
+        """Changes of the host's environment are ours; what was set here stays."""
+        for name in self._environment.keys() - environment.keys():
+            os.environb.pop(name, None)
+        for name, value in environment.items():
+            if self._environment.get(name) != value:
+                os.environb[name] = value
+        self._environment = environment
+
+    def _go_back(self) -> None:
+        """What a class changed for the whole process is the next one's no more: directory, and who is interrupted."""
+        try:
+            if self._directory and os.getcwd() != self._directory:  # noqa: PTH109
+                os.chdir(self._directory)
+        except OSError as e:
+            _log.warning("bascule: a worker process can't work in the directory %s: %s", self._directory, e.strerror)
+        if signal.getsignal(signal.SIGINT) != self.interrupt:
+            signal.signal(signal.SIGINT, self.interrupt)
 
     def _close(self, number: int) -> None:
         closed = self._open.pop(number, None)
@@ -183,31 +211,46 @@ class _Worker:
         (kind,) = reader.numbers("B")
         module, name = reader.data(), reader.text()
         pairs = [(reader.text(), reader.text()) for _ in range(reader.numbers("I")[0])]
+        wanted = reader.text()
         if key not in self._open:
-            self._open[key] = self._made(label, kind, module, name, pairs, bool(evolve), bool(infer))
+            self._open[key] = self._made(label, kind, module, name, pairs, bool(evolve), bool(infer), wanted)
         opened = self._open[key]
         self._instance = opened.instance
         if infer:
             self._infer(opened)
         self._attempt = f"{label}: infer_schema"  # the schema is exported
-        return lambda: self._serving.opened(number, opened.schema if infer else None)
+        return lambda: self._serving.opened(number, opened.schema if infer else None, opened.identity)
 
     def _made(
-        self, label: str, kind: int, module: bytes, name: str, pairs: list[tuple[str, str]], evolve: bool, infer: bool
+        self,
+        label: str,
+        kind: int,
+        module: bytes,
+        name: str,
+        pairs: list[tuple[str, str]],
+        evolve: bool,
+        infer: bool,
+        wanted: str,
     ) -> _Open:
+        _fresh.refresh()
         if kind == _PICKLED:
             self._attempt = f"finding {label}"
             found = _instance.keep(_identity.shipped(module))
         else:
             where = module.decode("utf-8", "replace")
             self._attempt = f"finding {where[:200]}{':' if where else ''}{name[:200]}"
-            _fresh.refresh()
             found = _instance.resolve(kind, where, name)
-            _fresh.note()
+        _fresh.note()
         self._attempt = label
         opened = None
         try:
-            opened = _Open(found, Instance(found, label, pairs, evolve))
+            identity = "" if kind == _PICKLED else _fresh.identity(found.cls)
+            if wanted and identity != wanted:
+                raise BasculeError(
+                    "its file was changed after the query began, and a worker process that joins it now has the new one: "
+                    "run the query again"
+                )
+            opened = _Open(found, Instance(found, label, pairs, evolve), identity)
             self._instance = opened.instance
             try:
                 opened.instance.make()

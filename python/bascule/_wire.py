@@ -22,6 +22,7 @@ class Frame(IntEnum):
     END = 8
     PREPARED = 9
     FAILED = 10
+    CLOSED = 11
     SETUP = 32
     PREPARE = 33
     OPEN = 34

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "process/surroundings.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bsc__class *classes; /* guarded by lock, as are refs and next */
 
@@ -75,30 +77,52 @@ static int find_python(const char *asked, char **hosts, char **out, struct bsc_e
 	return *out ? BSC_OK : bsc__fail_nomem(err, "looking for an interpreter");
 }
 
-/* The paths that a worker imports from are the host's where it has some, and runs the same interpreter or
- * a link to it: another one has its own. */
+/* Where a file is, without links on the way; malloc'ed. */
+static char *realpath_of_folder(const char *file)
+{
+	char folder[4096];
+	const char *slash = strrchr(file, '/');
+	size_t len = slash ? (size_t)(slash - file) : 0;
+	if (!slash || len >= sizeof(folder)) {
+		return NULL;
+	}
+	memcpy(folder, file, len);
+	folder[len] = '\0';
+	return realpath(len ? folder : "/", NULL);
+}
+
+/* Is it the host's interpreter, by this or another name of it in the same folder? Then it may import what the host
+ * does. An environment's is a link, as are those of others: the folder tells them apart. */
+static bool is_same(const char *a, const char *b)
+{
+	struct stat x, y;
+	char *real_a = realpath_of_folder(a), *real_b = realpath_of_folder(b);
+	bool same = real_a && real_b && strcmp(real_a, real_b) == 0 && stat(a, &x) == 0 && stat(b, &y) == 0 &&
+	            x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	free(real_a);
+	free(real_b);
+	return same;
+}
+
 static int find_key(const struct bsc_run_settings *run, struct bsc__pool_key *key, struct bsc_error *err)
 {
 	const struct bsc_process_host *host = bsc__process_host();
-	char *python = NULL, *path = NULL;
+	char *python = NULL, *path = NULL, directory[4096]; /* PATH_MAX of Linux */
+	struct bsc_str environment = {NULL, 0};
 	*key = (struct bsc__pool_key){.memory_bytes = run->worker_memory_bytes};
 	if (host->interpreter) {
-		host->interpreter(&python, &path);
+		host->interpreter(&python, &path, &environment);
 	}
 	char *hosts = python ? copy(python) : NULL;
 	int rc = find_python(run->python, &hosts, &key->python, err);
 	if (rc == BSC_OK) {
-		bool own = python && path && strcmp(python, key->python) == 0;
-		key->path = copy(own ? path : "");
-		char directory[4096]; /* PATH_MAX of Linux */
-		key->directory = copy(getcwd(directory, sizeof(directory)) ? directory : "");
-		if (!key->path || !key->directory) {
-			rc = bsc__fail_nomem(err, "looking for an interpreter");
-		}
+		key->has_path = python && path && is_same(python, key->python);
+		rc = bsc__surroundings_set(getcwd(directory, sizeof(directory)) ? directory : "", path, environment, err);
 	}
 	bsc__free(hosts);
 	free(python);
 	free(path);
+	free((char *)(uintptr_t)environment.ptr);
 	if (rc != BSC_OK) {
 		bsc__pool_key_release(key);
 	}
@@ -107,10 +131,13 @@ static int find_key(const struct bsc_run_settings *run, struct bsc__pool_key *ke
 
 /* ---- files ---- */
 
-/* The file of a locator, NUL-terminated. */
+/* The file of a locator, NUL-terminated; ~ is the home directory, as Python has it. */
 static bool file_path(struct bsc_str module, char *path, size_t cap)
 {
-	int n = snprintf(path, cap, "%.*s", BSC__ARG(module));
+	const char *home = module.len > 1 && memcmp(module.ptr, "~/", 2) == 0 ? getenv("HOME") : NULL;
+	size_t skip = home ? 1 : 0;
+	struct bsc_str rest = {module.ptr + skip, module.len - skip};
+	int n = snprintf(path, cap, "%s%.*s", home ? home : "", BSC__ARG(rest));
 	return n > 0 && (size_t)n < cap;
 }
 
@@ -230,10 +257,8 @@ static int find_identity(struct bsc__class *cls, const struct bsc_locator *locat
 			rc = prepare(ctx, &cls->key, locator->module, run, poll, &python, err);
 			if (python) {
 				bsc__free(cls->key.python);
-				bsc__free(cls->key.path);
 				cls->key.python = python;
-				cls->key.path = copy(""); /* its own */
-				rc = cls->key.path ? BSC_OK : bsc__fail_nomem(err, "looking for a class");
+				cls->key.has_path = false; /* it has its own */
 			}
 		}
 	} else if (host->ship && locator->kind == BSC_LOCATOR_MODULE) {

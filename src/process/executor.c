@@ -8,15 +8,16 @@
 #include "process/classes.h"
 #include "process/layout.h"
 #include "process/pool.h"
+#include "process/surroundings.h"
 #include "process/turns.h"
 
 struct instance {
 	struct bsc__class *cls;
 	uint64_t number;
 	char *label;
-	bool on_main;             /* opened by the thread that Ctrl-C is for */
-	struct bsc__bytes open;   /* the payload of OPEN, but for the two bytes at `infer` */
-	struct bsc__bytes schema; /* what infer_schema gave, as on the wire */
+	struct bsc_str identity; /* owned: of the class, as the first worker loaded it; empty: not known yet */
+	bool on_main;            /* opened by the thread that Ctrl-C is for */
+	struct bsc__bytes open;  /* the payload of OPEN, but for the two bytes at `infer` */
 };
 
 struct plan {
@@ -74,6 +75,7 @@ static void ask(struct question *q, struct bsc__worker *worker, enum bsc__frame_
 	bsc__bytes_init(&q->out, 3 * (size_t)BSC__PAYLOAD_MAX);
 	q->worker = worker;
 	q->worker->request = new_number();
+	bsc__surroundings_put(&q->out, &worker->surroundings, worker->key.has_path, 0, false);
 	q->begin = bsc__frame_begin(&q->out, type, q->worker->request);
 }
 
@@ -97,8 +99,9 @@ static int send_question(struct question *q, struct bsc_error *err)
 }
 
 /* FAILED, as an error: the worker's words are complete. */
-static int take_failure(struct bsc__frame *frame, const char *doing, struct bsc_error *err)
+static int take_failure(struct bsc__worker *worker, struct bsc__frame *frame, const char *doing, struct bsc_error *err)
 {
+	worker->request = 0; /* answered */
 	uint32_t status = bsc__get_u32(&frame->payload);
 	struct bsc_str text = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
 	if (frame->payload.failed || status == BSC_OK || status > BSC_WORKER) {
@@ -120,7 +123,7 @@ static int await(struct question *q, enum bsc__frame_type type, int (*more)(void
 		}
 		bool ours = frame->number == q->worker->request;
 		if (ours && frame->type == BSC__FAILED) {
-			return take_failure(frame, q->doing, err);
+			return take_failure(q->worker, frame, q->doing, err);
 		}
 		if (ours && frame->type == type) {
 			return BSC_OK;
@@ -152,7 +155,11 @@ static void settle(struct bsc__worker *worker, int rc)
 		bsc__pool_check_in(worker);
 		break;
 	case BSC_CANCELLED:
-		bsc__pool_drain(worker);
+		if (worker->request) {
+			bsc__pool_drain(worker);
+		} else {
+			bsc__pool_check_in(worker); /* the class raised KeyboardInterrupt itself */
+		}
 		break;
 	default:
 		bsc__pool_discard(worker);
@@ -220,7 +227,7 @@ static void instance_free(struct instance *instance)
 {
 	bsc__class_release(instance->cls);
 	bsc__bytes_release(&instance->open);
-	bsc__bytes_release(&instance->schema);
+	bsc__free((char *)(uintptr_t)instance->identity.ptr);
 	bsc__free(instance->label);
 	bsc__free(instance);
 }
@@ -246,6 +253,18 @@ static void put_open(struct instance *instance, const struct bsc_opening *openin
 	}
 }
 
+#define IDENTITY_MAX 65536
+
+static int keep_identity(struct instance *instance, struct bsc_str identity, struct bsc_error *err)
+{
+	char *copy = bsc__strndup(identity);
+	if (!copy) {
+		return bsc__fail_nomem(err, "opening a source");
+	}
+	instance->identity = (struct bsc_str){copy, identity.len};
+	return BSC_OK;
+}
+
 /* Opens the instance in a worker that hasn't it. schema: out, where it is asked for; else NULL. */
 static int open_in(struct question *q, struct bsc__worker *worker, struct instance *instance,
                    struct ArrowSchema *schema, struct bsc_error *err)
@@ -257,6 +276,7 @@ static int open_in(struct question *q, struct bsc__worker *worker, struct instan
 	if (!q->out.failed) {
 		q->out.ptr[at + sizeof(uint64_t)] = schema != NULL;
 	}
+	bsc__put_str(&q->out, instance->identity);
 	int rc = send_question(q, err);
 	if (rc == BSC_OK && !bsc__pool_add_instance(worker, instance->number)) {
 		rc = bsc__fail_nomem(err, q->doing);
@@ -268,6 +288,13 @@ static int open_in(struct question *q, struct bsc__worker *worker, struct instan
 		bool has = bsc__get_u8(&frame.payload);
 		rc = has ? bsc__get_schema(&frame.payload, schema, err)
 		         : bsc__fail(err, BSC_WORKER, "%s: the worker process answered without a schema", q->doing);
+	}
+	if (rc == BSC_OK && schema) {
+		rc = keep_identity(instance, bsc__get_str(&frame.payload, IDENTITY_MAX), err);
+		if (rc != BSC_OK) {
+			schema->release(schema);
+			schema->release = NULL;
+		}
 	}
 	if (rc != BSC_OK) {
 		/* Whether it is open there is not known. */
@@ -509,6 +536,15 @@ static bool take_own(struct reader *reader)
 	if (reader->of_plan) {
 		bsc__pool_park(reader->worker, false);
 	}
+	if (reader->of_plan && !bsc__pool_is_well(reader->worker)) {
+		/* It died while it was at rest: another one reads from the spec. */
+		struct bsc__worker *dead = reader->worker;
+		pthread_mutex_lock(&plan->lock);
+		plan->pinned = plan->in_use = reader->of_plan = false;
+		reader->worker = NULL;
+		pthread_mutex_unlock(&plan->lock);
+		bsc__pool_discard(dead);
+	}
 	return reader->of_plan;
 }
 
@@ -521,7 +557,7 @@ static int take_worker(struct reader *reader, struct question *q, struct bsc_err
 	q->wait.over = own_is_free;
 	q->wait.over_ctx = plan;
 	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
-		rc = bsc__pool_check_out(&instance->cls->key, instance->number, instance->cls->run.n_workers, instance->label,
+		rc = bsc__pool_check_out(&instance->cls->key, instance->number, bsc__turns_most(&plan->turns), instance->label,
 		                         &q->wait, &reader->worker, err);
 	}
 	q->wait.over = NULL;
@@ -647,7 +683,7 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 		return rc;
 	}
 	if (frame.number == reader->number && frame.type == BSC__FAILED) {
-		return take_failure(&frame, q->doing, err);
+		return take_failure(reader->worker, &frame, q->doing, err);
 	}
 	if (frame.number == reader->number && frame.type == BSC__END && reader->worker->ending) {
 		return bsc__fail(err, BSC_WORKER, "%s: this process ended its worker processes meanwhile", q->doing);

@@ -21,6 +21,8 @@
 #define QUIT_MS 3000
 #define INTERRUPT_MS 500
 #define KILL_MS 3000
+/* And how long a class may take to close. */
+#define CLOSE_MS 30000
 /* How long callers wait without any worker coming back before one more is started. */
 #define OVERFLOW_MS 100
 /* And for one whose read was given up: mostly it is about to end it. */
@@ -38,68 +40,16 @@ static int64_t n_warm;                                    /* guarded by lock: to
 static bool thread_runs;                                  /* guarded by lock */
 static int wake_ends[2] = {-1, -1};                       /* a byte: the thread is to look again */
 
-static const struct bsc_process_host *host;
-
-/* ---- the host ---- */
-
-void bsc_process_set_host(const struct bsc_process_host *given)
-{
-	host = given;
-}
-
-const struct bsc_process_host *bsc__process_host(void)
-{
-	static const struct bsc_process_host none;
-	return host ? host : &none;
-}
-
-int64_t bsc__now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main)
-{
-	const struct bsc_process_host *h = bsc__process_host();
-	return (struct bsc__wait){
-	    .poll = poll, .timeout_ms = timeout_ms, .on_main = on_main, .since = h->interrupts ? h->interrupts() : 0};
-}
-
-bool bsc__wait_unwanted(const struct bsc__wait *wait)
-{
-	const struct bsc_process_host *h = bsc__process_host();
-	return (wait->on_main && h->interrupts && h->interrupts() != wait->since) ||
-	       (wait->poll && wait->poll->interrupted && wait->poll->interrupted(wait->poll->ctx));
-}
-
-void bsc__waiting_begin(struct bsc__waiting *waiting)
-{
-	if (!waiting->begun) {
-		waiting->begun = true;
-		waiting->host = bsc__process_host()->wait_begin ? bsc__process_host()->wait_begin() : NULL;
-	}
-}
-
-void bsc__waiting_end(struct bsc__waiting *waiting)
-{
-	if (waiting->begun && bsc__process_host()->wait_end) {
-		bsc__process_host()->wait_end(waiting->host, waiting->interrupted);
-	}
-}
-
 /* ---- keys ---- */
 
 int bsc__pool_key_copy(const struct bsc__pool_key *key, struct bsc__pool_key *out, struct bsc_error *err)
 {
 	*out = (struct bsc__pool_key){
 	    .python = bsc__strndup(bsc__str(key->python)),
-	    .path = bsc__strndup(bsc__str(key->path)),
-	    .directory = bsc__strndup(bsc__str(key->directory)),
+	    .has_path = key->has_path,
 	    .memory_bytes = key->memory_bytes,
 	};
-	if (!out->python || !out->path || !out->directory) {
+	if (!out->python) {
 		bsc__pool_key_release(out);
 		return bsc__fail_nomem(err, "looking for a worker process");
 	}
@@ -108,15 +58,12 @@ int bsc__pool_key_copy(const struct bsc__pool_key *key, struct bsc__pool_key *ou
 
 bool bsc__pool_key_equal(const struct bsc__pool_key *a, const struct bsc__pool_key *b)
 {
-	return a->memory_bytes == b->memory_bytes && strcmp(a->python, b->python) == 0 && strcmp(a->path, b->path) == 0 &&
-	       strcmp(a->directory, b->directory) == 0;
+	return a->memory_bytes == b->memory_bytes && a->has_path == b->has_path && strcmp(a->python, b->python) == 0;
 }
 
 void bsc__pool_key_release(struct bsc__pool_key *key)
 {
 	bsc__free(key->python);
-	bsc__free(key->path);
-	bsc__free(key->directory);
 	*key = (struct bsc__pool_key){0};
 }
 
@@ -126,6 +73,7 @@ static void set_state(struct bsc__worker *worker, enum bsc__worker_state state)
 {
 	worker->state = state;
 	worker->parked = false;
+	worker->draining = 0;
 	worker->since_ms = bsc__now_ms();
 	moved_ms = state == BSC__WORKER_IDLE ? worker->since_ms : moved_ms;
 	worker->interrupted = false;
@@ -227,18 +175,28 @@ static bool drain(struct bsc__worker *worker)
 			bsc__worker_ref(worker);
 			bsc__pool_release_slot(worker, frame.number, 0);
 			break;
-		case BSC__END:
+		case BSC__CLOSED:
+			worker->closing = frame.number == worker->closing ? 0 : worker->closing;
+			break;
 		case BSC__FAILED:
+			if (bsc__get_u32(&frame.payload) != BSC_CANCELLED) {
+				die(worker); /* as one that failed in a caller's hands */
+				return false;
+			}
+			worker->draining = frame.number == worker->draining ? 0 : worker->draining;
+			break;
+		case BSC__END:
 		case BSC__OPENED:
 		case BSC__PLANNED:
 		case BSC__PREPARED:
-			if (frame.number == worker->request) {
-				set_state(worker, BSC__WORKER_IDLE);
-				return false;
-			}
+			worker->draining = frame.number == worker->draining ? 0 : worker->draining;
 			break;
 		default:
 			break;
+		}
+		if (!worker->draining && !worker->closing) {
+			set_state(worker, BSC__WORKER_IDLE);
+			return false;
 		}
 	}
 	return true;
@@ -267,9 +225,12 @@ static int64_t look_after(struct bsc__worker *worker, int64_t now)
 		return most - age;
 	}
 	case BSC__WORKER_DRAINING:
-		if (age >= KILL_MS) {
+		if (age >= (worker->draining ? KILL_MS : CLOSE_MS)) {
 			die(worker);
 			return 0;
+		}
+		if (!worker->draining) {
+			return CLOSE_MS - age;
 		}
 		if (age >= INTERRUPT_MS && !worker->interrupted) {
 			worker->interrupted = true;
@@ -469,16 +430,6 @@ static int64_t count_live(const struct bsc__pool_key *key)
 	return n;
 }
 
-void bsc__cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int timeout_ms)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += timeout_ms * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	(void)pthread_cond_timedwait(cond, mutex, &until);
-}
-
 /* Waits for a change, at most a slice. With lock held. */
 static void wait_for_change(void)
 {
@@ -550,8 +501,7 @@ static int start_one(const struct bsc__pool_key *key, const char *label, const s
 	return rc;
 }
 
-/* Has an idle worker hung up, or said what nobody asked? */
-static bool is_well(struct bsc__worker *worker)
+bool bsc__pool_is_well(struct bsc__worker *worker)
 {
 	enum { DROPS_MAX = 1 << 16 };
 	struct bsc__frame frame;
@@ -580,7 +530,7 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 	n_warm = n_workers > n_warm ? n_workers : n_warm;
 	while (rc == BSC_OK && !*out) {
 		struct bsc__worker *found = find_idle(key, prefer_instance);
-		if (found && is_well(found)) {
+		if (found && bsc__pool_is_well(found)) {
 			set_state(found, BSC__WORKER_BUSY);
 			bsc__worker_ref(found);
 			*out = found;
@@ -619,8 +569,10 @@ void bsc__pool_check_in(struct bsc__worker *worker)
 		set_state(worker, BSC__WORKER_QUITTING);
 		bsc__pool_wake();
 	} else if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
-		set_state(worker, BSC__WORKER_IDLE);
-		if (worker->output < 0) {
+		set_state(worker, worker->closing ? BSC__WORKER_DRAINING : BSC__WORKER_IDLE);
+		if (worker->closing) {
+			bsc__pool_wake();
+		} else if (worker->output < 0) {
 			quit(worker);
 		} else if (count_idle(worker) > n_warm) {
 			bsc__pool_wake(); /* sooner than it thinks */
@@ -659,6 +611,7 @@ void bsc__pool_drain(struct bsc__worker *worker)
 	pthread_mutex_lock(&lock);
 	if (!worker->foreign && worker->state == BSC__WORKER_BUSY) {
 		set_state(worker, BSC__WORKER_DRAINING);
+		worker->draining = worker->request;
 		tell(worker, BSC__STOP, worker->request);
 		bsc__pool_wake();
 	}
@@ -695,7 +648,12 @@ static void close_instance(struct bsc__worker *worker, uint64_t instance)
 	for (size_t i = 0; i < worker->n_instances; i++) {
 		if (worker->instances[i] == instance) {
 			worker->instances[i] = worker->instances[--worker->n_instances];
+			worker->closing = instance;
 			tell(worker, BSC__CLOSE, instance);
+			if (worker->state == BSC__WORKER_IDLE) {
+				set_state(worker, BSC__WORKER_DRAINING);
+				bsc__pool_wake();
+			}
 			break;
 		}
 	}
@@ -707,6 +665,13 @@ void bsc__pool_drop_instance(struct bsc__worker *worker, uint64_t instance)
 	if (!worker->foreign) {
 		close_instance(worker, instance);
 	}
+	pthread_mutex_unlock(&lock);
+}
+
+void bsc__pool_closed(struct bsc__worker *worker, uint64_t instance)
+{
+	pthread_mutex_lock(&lock);
+	worker->closing = worker->closing == instance ? 0 : worker->closing;
 	pthread_mutex_unlock(&lock);
 }
 

@@ -18,12 +18,12 @@
 
 #include "process/arena.h"
 #include "process/channel.h"
+#include "process/waiting.h"
 
 /* Which workers can stand in for each other. Strings are owned where the key is. */
 struct bsc__pool_key {
 	char *python;
-	char *path; /* of imports, one a line; "": the interpreter's own */
-	char *directory;
+	bool has_path; /* it imports from where the host does */
 	int64_t memory_bytes;
 };
 
@@ -31,17 +31,6 @@ int bsc__pool_key_copy(const struct bsc__pool_key *key, struct bsc__pool_key *ou
                        struct bsc_error *err) BSC_MUST_CHECK;
 bool bsc__pool_key_equal(const struct bsc__pool_key *a, const struct bsc__pool_key *b);
 void bsc__pool_key_release(struct bsc__pool_key *key);
-
-/* One wait of the host's: for how long, and who may end it. */
-struct bsc__wait {
-	const struct bsc_poll *poll; /* borrowed; may be NULL */
-	int64_t timeout_ms;          /* 0: none */
-	bool on_main;                /* Ctrl-C is for it */
-	unsigned since;              /* interrupts at its beginning */
-	/* Of a check-out: does the caller need none any more? NULL: it does. Called without a lock of the pool's. */
-	bool (*over)(void *ctx);
-	void *over_ctx;
-};
 
 enum bsc__worker_state {
 	BSC__WORKER_STARTING, /* its caller's, who waits for HELLO */
@@ -61,11 +50,14 @@ struct bsc__worker {
 	struct bsc__segments segments; /* the caller's or, DRAINING, the pool's */
 	_Atomic uint64_t request;      /* the last one asked; the caller sets it */
 	_Atomic bool ending;           /* bsc_process_end_workers: what it answers from now on may be cut short */
+	uint64_t surroundings;         /* version that it was told of; the caller's */
 	_Atomic int64_t refs;
 
 	/* The pool's lock guards these. */
 	struct bsc__worker *next;
 	enum bsc__worker_state state;
+	uint64_t draining;   /* DRAINING: the request whose answer is awaited; 0: none */
+	uint64_t closing;    /* the last instance that it was told to close, and has not yet; 0: none */
 	bool parked;         /* BUSY, but at rest: it is kept for its caller */
 	int64_t parked_ms;   /* since when */
 	int64_t since_ms;    /* in this state */
@@ -100,13 +92,18 @@ void bsc__pool_discard(struct bsc__worker *worker);
 /* Tells it that what it was asked last is not wanted, and leaves it to the pool. */
 void bsc__pool_drain(struct bsc__worker *worker);
 
+/* Of one that is asked nothing: false where it has hung up, or says what nobody asked. */
+bool bsc__pool_is_well(struct bsc__worker *worker);
+
 /* Does it have the instance? add: from now on it has. drop: it closes it, if it has. */
 bool bsc__pool_has_instance(struct bsc__worker *worker, uint64_t instance);
 bool bsc__pool_add_instance(struct bsc__worker *worker, uint64_t instance);
 void bsc__pool_drop_instance(struct bsc__worker *worker, uint64_t instance);
 /* It forgets a plan, whoever has it. */
 void bsc__pool_free_plan(struct bsc__worker *worker, uint64_t plan);
-/* Every worker that has it closes it. */
+/* It has answered CLOSE. */
+void bsc__pool_closed(struct bsc__worker *worker, uint64_t instance);
+/* Every worker that has it closes it; one that was idle is so again once it has. */
 void bsc__pool_close_instance(uint64_t instance);
 
 /* Prints from now on are this source's. */
@@ -125,25 +122,5 @@ void bsc__pool_release_slot(void *ctx, uint64_t slot, uint64_t bytes);
 
 void bsc__worker_ref(struct bsc__worker *worker);
 void bsc__worker_unref(struct bsc__worker *worker);
-
-/* The beginning of a wait. */
-struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main);
-/* Does the host want to stop? */
-bool bsc__wait_unwanted(const struct bsc__wait *wait);
-
-/* What the host added, never NULL; its members may be. */
-const struct bsc_process_host *bsc__process_host(void);
-
-/* The host's own part in a wait, begun at most once. */
-struct bsc__waiting {
-	bool begun;
-	void *host; /* what wait_begin gave */
-	bool interrupted;
-};
-void bsc__waiting_begin(struct bsc__waiting *waiting);
-void bsc__waiting_end(struct bsc__waiting *waiting);
-
-int64_t bsc__now_ms(void);
-void bsc__cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int timeout_ms);
 
 #endif

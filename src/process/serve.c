@@ -307,7 +307,7 @@ static int check_whole(const struct ArrowSchema *schema, const char *subject, en
 }
 
 int bsc__serving_opened(struct bsc__serving *serving, uint64_t number, const struct ArrowSchema *schema,
-                        struct bsc_error *err)
+                        struct bsc_str identity, struct bsc_error *err)
 {
 	int rc = schema ? check_whole(schema, "the table", BSC_SOURCE, err) : BSC_OK;
 	if (rc != BSC_OK) {
@@ -319,6 +319,7 @@ int bsc__serving_opened(struct bsc__serving *serving, uint64_t number, const str
 	if (schema) {
 		bsc__put_schema(&serving->out, schema);
 	}
+	bsc__put_str(&serving->out, identity);
 	bsc__frame_end(&serving->out, begin);
 	if (serving->out.failed) {
 		return bsc__fail(err, BSC_SOURCE, "the schema is longer than the %u bytes that can be sent", BSC__PAYLOAD_MAX);

@@ -61,10 +61,11 @@ enum bsc__serving_state bsc__serving_receive(struct bsc__serving *serving, struc
 bool bsc__serving_answer(struct bsc__serving *serving, enum bsc__frame_type type, uint64_t number, const void *payload,
                          size_t len);
 bool bsc__serving_fail(struct bsc__serving *serving, uint64_t number, int status, struct bsc_str message);
-/* OPENED. schema: borrowed, NULL where it was not asked for. BSC_SOURCE for one that can't be sent; then
+/* OPENED. schema: borrowed, NULL where it was not asked for. identity: of the class as it was loaded, empty where
+ * there is but one. BSC_SOURCE for one that can't be sent; then
  * nothing was. A host that is gone is no failure. */
 int bsc__serving_opened(struct bsc__serving *serving, uint64_t number, const struct ArrowSchema *schema,
-                        struct bsc_error *err) BSC_MUST_CHECK;
+                        struct bsc_str identity, struct bsc_error *err) BSC_MUST_CHECK;
 
 /* A READ begins. columns: borrowed until its end, the names that are asked for; NULL: all. */
 void bsc__serving_begin(struct bsc__serving *serving, uint64_t number, uint64_t window_bytes,

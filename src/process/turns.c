@@ -1,8 +1,6 @@
 /* Turns of a plan's partitions. */
 #include "process/turns.h"
 
-#include "process/worker.h"
-
 int bsc__turns_init(struct bsc__turns *turns, int64_t n, int64_t most, struct bsc_error *err)
 {
 	*turns = (struct bsc__turns){.n = n, .most = most, .begun = bsc__calloc((size_t)n / 8 + 1, 1)};
@@ -44,8 +42,9 @@ static bool is_lowest(const struct bsc__turns *turns, int64_t partition)
 }
 
 /* With lock held. The last free place is for the lowest partition, also if that is about to come. And if the host takes
- * no batches at all for a while, it may be waiting for this one: then there is one more. */
-static bool is_free(const struct bsc__turns *turns, int64_t partition, int64_t waited_ms)
+ * no batches at all for a while, it reads partitions side by side and waits for this one: then there are twice as many
+ * places from now on. */
+static bool is_free(struct bsc__turns *turns, int64_t partition, int64_t waited_ms)
 {
 	enum { STALLED_MS = 250, ABOUT_TO_MS = 20 };
 	int64_t n_free = turns->most - turns->n_taken;
@@ -55,7 +54,11 @@ static bool is_free(const struct bsc__turns *turns, int64_t partition, int64_t w
 	if (n_free == 1) {
 		return is_lowest(turns, partition) && (partition <= turns->first_unbegun || waited_ms >= ABOUT_TO_MS);
 	}
-	return turns->n_asked == 0 && waited_ms >= STALLED_MS && bsc__now_ms() - turns->asked_ms >= STALLED_MS;
+	if (turns->n_asked > 0 || waited_ms < STALLED_MS || bsc__now_ms() - turns->asked_ms < STALLED_MS) {
+		return false;
+	}
+	turns->most *= 2;
+	return true;
 }
 
 static void leave(struct bsc__turns *turns, const struct bsc__turn *turn)
@@ -100,6 +103,14 @@ int bsc__turns_take(struct bsc__turns *turns, int64_t partition, const struct bs
 	return waiting.interrupted
 	           ? bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it waited for another partition's end", doing)
 			   : BSC_OK;
+}
+
+int64_t bsc__turns_most(struct bsc__turns *turns)
+{
+	pthread_mutex_lock(&turns->lock);
+	int64_t most = turns->most;
+	pthread_mutex_unlock(&turns->lock);
+	return most;
 }
 
 void bsc__turns_give_back(struct bsc__turns *turns)

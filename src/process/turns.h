@@ -16,9 +16,10 @@ struct bsc__turn {
 };
 
 struct bsc__turns {
-	int64_t n, most;      /* partitions; how many at the same time */
+	int64_t n;            /* partitions */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
+	int64_t most; /* at the same time */
 	struct bsc__turn *waiting;
 	uint8_t *begun;        /* a bit for each partition */
 	int64_t first_unbegun; /* all before it have begun */
@@ -35,6 +36,8 @@ void bsc__turns_release(struct bsc__turns *turns);
  * wait, and there is nothing to give back. doing: for the message. */
 int bsc__turns_take(struct bsc__turns *turns, int64_t partition, const struct bsc__wait *wait, const char *doing,
                     struct bsc_error *err) BSC_MUST_CHECK;
+/* How many at the same time: as the user said, or more where the host reads more side by side. */
+int64_t bsc__turns_most(struct bsc__turns *turns);
 void bsc__turns_give_back(struct bsc__turns *turns);
 
 /* The host asks for a batch of a partition that has its turn, and has got it. */

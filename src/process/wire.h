@@ -31,7 +31,7 @@ enum bsc__frame_type {
 	/* The first frame. number: the worker's process id.
 	 * u32 protocol version, str version of bascule, str interpreter with its version */
 	BSC__HELLO = 1,
-	/* Answers OPEN. u8 has schema (1 where it was asked), [schema] */
+	/* Answers OPEN. u8 has schema (1 where it was asked), [schema], str identity of the class as it was loaded */
 	BSC__OPENED,
 	/* Partition specs, before PLANNED, in order; number as PLAN's. list<str>: bytes that only
 	 * a worker understands */
@@ -53,12 +53,14 @@ enum bsc__frame_type {
 	BSC__PREPARED,
 	/* Answers any request. u32 enum bsc_status, str message */
 	BSC__FAILED,
+	/* Answers CLOSE, once the instance is closed. number: the instance's */
+	BSC__CLOSED,
 
 	/* ---- host to worker ---- */
 
-	/* The first frame; number 0, no answer. str working directory, list<str> sys.path (empty:
-	 * the interpreter's own), u64 memory limit in bytes (0: none), u8 descriptor of the crash
-	 * file is valid */
+	/* The first frame, and again when something has changed; number 0, no answer. str working directory,
+	 * list<str> sys.path (empty: the interpreter's own), u8 environment given, [list<str> NAME=value: all of it];
+	 * and for the first time, else 0: u64 memory limit in bytes, u8 descriptor of the crash file is valid */
 	BSC__SETUP = 32,
 	/* str path of a Python file: which interpreter runs it? */
 	BSC__PREPARE,

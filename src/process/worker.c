@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "process/os.h"
+#include "process/surroundings.h"
 
 #ifndef BSC_VERSION
 #error "the build says the version"
@@ -395,23 +396,8 @@ static int send_setup(struct bsc__worker *worker, struct bsc_error *err)
 {
 	struct bsc__bytes out;
 	bsc__bytes_init(&out, BSC__PAYLOAD_MAX);
-	size_t begin = bsc__frame_begin(&out, BSC__SETUP, 0);
-	bsc__put_str(&out, bsc__str(worker->key.directory));
-	uint32_t n = 0;
-	for (const char *at = worker->key.path; *at; n++) {
-		at += strcspn(at, "\n");
-		at += *at == '\n';
-	}
-	bsc__put_u32(&out, n);
-	for (const char *at = worker->key.path; *at;) {
-		size_t len = strcspn(at, "\n");
-		bsc__put_str(&out, (struct bsc_str){at, len});
-		at += len;
-		at += *at == '\n';
-	}
-	bsc__put_u64(&out, (uint64_t)worker->key.memory_bytes);
-	bsc__put_u8(&out, worker->crash >= 0);
-	bsc__frame_end(&out, begin);
+	bsc__surroundings_put(&out, &worker->surroundings, worker->key.has_path, (uint64_t)worker->key.memory_bytes,
+	                      worker->crash >= 0);
 	int rc = BSC_OK;
 	if (out.failed) {
 		rc = bsc__fail_nomem(err, "starting a worker process");
@@ -538,6 +524,8 @@ int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wai
 				rc = take_segment(worker, frame, &why) == BSC_OK ? -1 : broken(worker, doing, &why, err);
 			} else if (frame->type == BSC__DROP) {
 				bsc__segments_drop(&worker->segments, frame->number);
+			} else if (frame->type == BSC__CLOSED) {
+				bsc__pool_closed(worker, frame->number);
 			} else {
 				rc = BSC_OK;
 			}

@@ -403,7 +403,7 @@ static void do_open(struct fake *fake, struct bsc__frame frame)
 	}
 	*place = table;
 	struct bsc_error err;
-	if (bsc__serving_opened(&fake->serving, frame.number, infer ? &fake->schema : NULL, &err) != BSC_OK) {
+	if (bsc__serving_opened(&fake->serving, frame.number, infer ? &fake->schema : NULL, bsc__str(""), &err) != BSC_OK) {
 		refuse(fake, frame.number, err.status, err.message);
 	}
 }
@@ -648,6 +648,7 @@ static void serve(struct fake *fake)
 			if (table) {
 				*table = (struct table){0};
 			}
+			(void)bsc__serving_answer(&fake->serving, BSC__CLOSED, frame.number, NULL, 0);
 			break;
 		default:
 			break;

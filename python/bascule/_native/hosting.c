@@ -11,7 +11,7 @@
 #include "run.h"
 #include "watch.h"
 
-static PyObject *workers_of; /* bascule._hosting.workers_of: the interpreter and the paths */
+static PyObject *workers_of; /* bascule._hosting.workers_of: what they see of this process */
 static PyObject *shipped_by; /* bascule._identity.ship: how a class reaches a worker */
 
 static char *copy_text(PyObject *text)
@@ -26,22 +26,29 @@ static char *copy_text(PyObject *text)
 }
 
 /* Where the gate is closed, or Python fails, workers begin as a host without Python would have them. */
-static void interpreter(char **python_out, char **path_out)
+static void interpreter(char **python_out, char **path_out, struct bsc_str *environment_out)
 {
 	struct gate_stay stay;
 	*python_out = *path_out = NULL;
+	*environment_out = (struct bsc_str){NULL, 0};
 	if (!gate_enter(&stay, NULL)) {
 		return;
 	}
-	PyObject *pair = PyObject_CallNoArgs(workers_of);
-	if (pair && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {
-		*python_out = copy_text(PyTuple_GET_ITEM(pair, 0));
-		*path_out = copy_text(PyTuple_GET_ITEM(pair, 1));
+	PyObject *told = PyObject_CallNoArgs(workers_of);
+	if (told && PyTuple_Check(told) && PyTuple_GET_SIZE(told) == 3) {
+		*python_out = copy_text(PyTuple_GET_ITEM(told, 0));
+		*path_out = copy_text(PyTuple_GET_ITEM(told, 1));
+		char *bytes = NULL, *copy = NULL;
+		Py_ssize_t len = 0;
+		if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(told, 2), &bytes, &len) == 0 && (copy = malloc((size_t)len + 1))) {
+			memcpy(copy, bytes, (size_t)len);
+			*environment_out = (struct bsc_str){copy, (size_t)len};
+		}
 	}
 	if (PyErr_Occurred()) {
 		PyErr_WriteUnraisable(workers_of);
 	}
-	Py_XDECREF(pair);
+	Py_XDECREF(told);
 	gate_leave(&stay);
 }
 

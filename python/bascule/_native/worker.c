@@ -312,13 +312,16 @@ static PyObject *serving_opened(struct serving_object *self, PyObject *args)
 {
 	unsigned long long number;
 	PyObject *exporter;
+	const char *identity;
+	Py_ssize_t len;
 	struct ArrowSchema schema = {0};
-	if (!PyArg_ParseTuple(args, "KO:opened", &number, &exporter) || !check_open(self) ||
+	if (!PyArg_ParseTuple(args, "KOs#:opened", &number, &exporter, &identity, &len) || !check_open(self) ||
 	    (exporter != Py_None && exported_schema(exporter, &schema) < 0)) {
 		return NULL;
 	}
 	struct bsc_error err;
-	int rc = bsc__serving_opened(&self->serving, number, exporter == Py_None ? NULL : &schema, &err);
+	int rc = bsc__serving_opened(&self->serving, number, exporter == Py_None ? NULL : &schema,
+	                             (struct bsc_str){identity, (size_t)len}, &err);
 	if (schema.release) {
 		schema.release(&schema);
 	}
