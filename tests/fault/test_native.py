@@ -36,7 +36,8 @@ SCENARIOS = [
 NEEDS_NO_MEMORY = re.compile(
     r"PyArg_\w+|PyErr_\w+|PyEval_\w+|PyGILState_\w+|PyThread\w+|PyCapsule_(GetPointer|IsValid)|PyMem_(Raw)?Free|"
     r"PyException_SetTraceback|PyLong_As\w+|PyModuleDef_Init|PyModule_GetState|PySys_WriteStderr|"
-    r"PyType_GetModuleState|Py_Dealloc|Py_AddPendingCall|PyObject_IsTrue"
+    r"PyType_GetModuleState|Py_Dealloc|Py_AddPendingCall|PyObject_IsTrue|PyBuffer_Release|PyBytes_AsStringAndSize|"
+    r"PyIter_Check"
 )
 
 
