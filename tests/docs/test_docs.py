@@ -19,8 +19,11 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def run(code: str, cwd: Path) -> str:
+    # A file: a program given by -c is interactive to DuckDB, which prints a bar when a query takes two seconds.
+    program = cwd / "program.py"
+    program.write_text(code)
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=cwd
+        [sys.executable, program], capture_output=True, text=True, timeout=60, check=True, cwd=cwd
     ).stdout
 
 
