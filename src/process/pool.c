@@ -29,6 +29,8 @@
 #define DRAIN_MS 30
 /* How long a worker that its caller keeps still counts: between a plan and its first read it is at rest too. */
 #define REST_MS 30
+/* How long the host's end waits for stderr to take the last prints. */
+#define LAST_PRINTS_MS 200
 /* How often it is tried to send what a worker did not take. */
 #define FLUSH_MS 20
 
@@ -127,7 +129,7 @@ static bool knows(const struct bsc__worker *worker, uint64_t instance)
 
 /* What the thread waits for, and whose it is. */
 struct watched {
-	struct pollfd polls[2 * WATCHED_MAX + 1];
+	struct pollfd polls[2 * WATCHED_MAX + 2];    /* the last: stderr, while it is full */
 	struct bsc__worker *of[2 * WATCHED_MAX + 1]; /* each with a reference */
 	size_t n;
 };
@@ -262,7 +264,7 @@ static void bury(void)
 			link = &w->next;
 			continue;
 		}
-		(void)bsc__worker_print(w);
+		bsc__worker_print_last(w);
 		bsc__worker_close(w);
 		*link = w->next;
 		bsc__worker_unref(w);
@@ -286,9 +288,10 @@ static int64_t look_around(struct watched *watched)
 		due = late < due ? late : due;
 		next = due < next ? due : next;
 	}
+	bool full = bsc__prints_left();
 	watched->n = 0;
 	for (struct bsc__worker *w = workers; w; w = w->next) {
-		if (w->state != BSC__WORKER_STARTING) {
+		if (w->state != BSC__WORKER_STARTING && !full) {
 			watch(watched, w, w->output, POLLIN);
 		}
 		if (w->state == BSC__WORKER_DRAINING) {
@@ -297,6 +300,7 @@ static int64_t look_around(struct watched *watched)
 			watch(watched, w, w->channel.fd, 0); /* its closing */
 		}
 	}
+	watched->polls[watched->n + 1] = (struct pollfd){full ? STDERR_FILENO : -1, POLLOUT, 0};
 	return next < 1 ? 1 : next;
 }
 
@@ -306,18 +310,19 @@ static void *run(void *unused)
 	static struct watched watched;
 	char byte[64];
 	for (;;) {
+		(void)bsc__prints_flush();
 		pthread_mutex_lock(&lock);
 		int64_t wait_ms = look_around(&watched);
 		pthread_mutex_unlock(&lock);
 		watched.polls[0] = (struct pollfd){wake_ends[0], POLLIN, 0};
-		(void)poll(watched.polls, watched.n + 1, (int)wait_ms);
+		(void)poll(watched.polls, watched.n + 2, (int)wait_ms);
 		while (read(wake_ends[0], byte, sizeof(byte)) > 0) {
 		}
 		for (size_t i = 1; i <= watched.n; i++) {
 			struct bsc__worker *w = watched.of[i];
 			short got = watched.polls[i].revents;
 			if (watched.polls[i].events == POLLIN && got) {
-				(void)bsc__worker_print(w);
+				bsc__worker_print(w);
 			} else if (got & (POLLHUP | POLLERR)) {
 				pthread_mutex_lock(&lock);
 				if (w->state == BSC__WORKER_IDLE) {
@@ -746,5 +751,11 @@ void bsc_process_end_workers(int timeout_ms)
 		bsc__pool_wake();
 		wait_for_change();
 	}
+	for (struct bsc__worker *w = workers; w; w = w->next) {
+		if (w->ending) {
+			bsc__worker_print_last(w);
+		}
+	}
 	pthread_mutex_unlock(&lock);
+	bsc__prints_await(LAST_PRINTS_MS);
 }

@@ -3,9 +3,11 @@ stdout, never the protocol."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,3 +122,73 @@ def test_a_line_without_an_end_is_shown_while_the_class_goes_on():
     )
     assert told.out == "FAILED\n"
     assert told.err.index("last words") < told.err.index("meanwhile")
+
+
+def test_prints_of_a_start_are_shown(tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nseq 1000 >&2\nPYTHONPATH={TESTS} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    told = host(f"read(how='print', bascule_python={str(python)!r})")
+    assert told.lines() == [*map(str, range(1, 1001)), "hello"]
+
+
+def test_the_end_of_a_worker_with_a_memory_limit_names_the_limit():
+    told = host(
+        """
+        try:
+            read("PrintsAndFails", 2, how="exit", bascule_worker_memory="512MiB")
+        except duckdb.Error as e:
+            print(e)
+        """
+    )
+    assert "exited with status 3 (its memory is limited: bascule_worker_memory = 512 MiB)." in told.out
+
+
+# ---- a host whose stderr nobody reads ----
+
+#: Two megabytes that nobody reads, and others' queries meanwhile.
+UNREAD = f"""
+    import select, sys, threading
+    threading.excepthook = lambda failure: None  # at the end; it would wait for stderr
+    sys.path.insert(0, {str(TESTS)!r})
+    import bascule
+    from process.beside import HEALTHY, HEALTHY_ROWS, query, wait_until
+    con = bascule.connect(config={{"threads": 2}})
+    def read(cls):
+        many = query(cls, "count(*)", partitions=1, how="many", lines=20_000, text="x" * 40)
+        assert con.cursor().execute(many).fetchall() == [(30,)]
+    threads = [threading.Thread(target=read, args=(cls,), daemon=True) for cls in ("Prints", "OtherPrints")]
+    for thread in threads: thread.start()
+    assert wait_until(lambda: not select.select([], [sys.stderr], [], 0)[1])
+    for _ in range(3):
+        assert con.execute(HEALTHY).fetchall() == HEALTHY_ROWS
+    print("others read on", all(thread.is_alive() for thread in threads), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def unread_host(then: str = "") -> Iterator[subprocess.Popen[str]]:
+    code = textwrap.dedent(UNREAD) + textwrap.dedent(then)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.timeout(60)
+def test_a_host_whose_stderr_is_full_reads_others_and_ends():
+    with unread_host() as process:
+        assert process.stdout.readline() == "others read on True\n", process.stderr.read()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.timeout(60)
+def test_what_waits_for_stderr_comes_whole_once_it_is_read():
+    with unread_host("for thread in threads: thread.join()") as process:
+        assert process.stdout.readline() == "others read on True\n", process.stderr.read()
+        told = Host(*process.communicate(timeout=30))
+        assert process.returncode == 0
+    for cls in ("Prints", "OtherPrints"):
+        assert told.lines(f"process.failing_sources:{cls}") == [f"{'x' * 40} 0 {i:06}" for i in range(20_000)]
+    assert told.err.count("\n") == 40_000
