@@ -180,7 +180,7 @@ def unread_host(then: str = "") -> Iterator[subprocess.Popen[str]]:
 def test_a_host_whose_stderr_is_full_reads_others_and_ends():
     with unread_host() as process:
         assert process.stdout.readline() == "others read on True\n", process.stderr.read()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 @pytest.mark.timeout(60)

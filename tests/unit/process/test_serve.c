@@ -226,15 +226,18 @@ static void opened_has_the_schema(void **state)
 	assert_int_equal(ArrowSchemaSetTypeStruct(&schema, 1), NANOARROW_OK);
 	assert_int_equal(ArrowSchemaSetType(schema.children[0], NANOARROW_TYPE_INT64), NANOARROW_OK);
 	assert_int_equal(ArrowSchemaSetName(schema.children[0], "a"), NANOARROW_OK);
-	assert_ok(bsc__serving_opened(&f->serving, 2, &schema, bsc__str(""), &f->err), &f->err);
+	assert_ok(bsc__serving_opened(&f->serving, 2, &schema, bsc__str("as of today"), &f->err), &f->err);
 	struct bsc__frame frame = host_gets(f, BSC__OPENED);
 	assert_int_equal(bsc__get_u8(&frame.payload), 1);
 	assert_ok(bsc__get_schema(&frame.payload, &got, &f->err), &f->err);
 	assert_string_equal(got.children[0]->name, "a");
 	got.release(&got);
+	assert_str(bsc__get_str(&frame.payload, 64), "as of today");
+	assert_int_equal(frame.payload.left, 0);
 	assert_ok(bsc__serving_opened(&f->serving, 2, NULL, bsc__str(""), &f->err), &f->err);
 	frame = host_gets(f, BSC__OPENED);
 	assert_int_equal(bsc__get_u8(&frame.payload), 0);
+	assert_str(bsc__get_str(&frame.payload, 64), "");
 	assert_int_equal(frame.payload.left, 0);
 
 	const char *format = schema.children[0]->format;
