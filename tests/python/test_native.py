@@ -546,7 +546,7 @@ def test_columns_are_named_by_strings_or_numbers(column):
         ({"bascule_workers": "two"}, "bascule_workers = 'two' is not a whole number"),
         ({"bascule_timeout": "-1"}, "bascule_timeout = '-1' is not a number of seconds"),
         ({"bascule_readahead": "64 pounds"}, "bascule_readahead = '64 pounds' is not a number of bytes"),
-        ({"bascule_worker_memory": "1KB"}, "bascule_worker_memory = '1KB' is not a number of bytes of at least 16 MiB"),
+        ({"bascule_worker_memory": "1KB"}, "bascule_worker_memory = '1KB' is not a number of bytes of at least 64 MiB"),
         ({"bascule_retries": "1.5"}, "bascule_retries = '1.5' is not a whole number from 0 to 100"),
         ({"bascule_executor": "thread"}, "bascule_executor = 'thread' is not among its choices: 'inprocess'"),
         ({"bascule_validation": "maybe"}, "bascule_validation = 'maybe' is not among its choices: 'layout'"),
