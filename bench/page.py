@@ -73,16 +73,11 @@ def write(results: dict[str, Any], docs: Path) -> None:
 
 def markdown(results: dict[str, Any]) -> str:
     dates = sorted({case["date"] for case in results["cases"].values()})
-    where = results["machine"]
     parts = [
         _HEAD,
-        _prose(
-            "Machine: {cpu}, {cores} cores, {memory}, {system}.".format(**where)
-            + f" Versions: {', '.join(f'{name} {version}' for name, version in results['versions'].items())}."
-            + f" Date: {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
-        ),
+        _prose(f"{_ran_on(results)} Date: {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."),
         "## Figures\n",
-        *(_case(case) for case in results["cases"].values()),
+        *(_case(case, results) for case in results["cases"].values()),
         _READING,
         _lines(results["lines_of_c"]),
         _NOT_MEASURED,
@@ -91,7 +86,14 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _case(case: dict[str, Any]) -> str:
+def _ran_on(measured: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
+    return (
+        "Machine: {cpu}, {cores} cores, {memory}, {system}.".format(**measured["machine"]) + f" Versions: {versions}."
+    )
+
+
+def _case(case: dict[str, Any], results: dict[str, Any]) -> str:
     sides = case.get("sides", ("python(...)", "Table"))
     rows = [
         f"| | measured (lowest..highest) | target, at most | | {' | '.join(_code(side) for side in sides)} |",
@@ -103,7 +105,10 @@ def _case(case: dict[str, Any]) -> str:
         target = "" if figure["target"] is None else limit(figure)
         each = [quantity(figure[key]["median"], unit) if figure[key] else "" for key in ("ours", "theirs")]
         rows.append(f"| {figure['name']} | {spread(figure)} | {target} | {verdict} | {each[0]} | {each[1]} |")
-    setup = _prose(f"{case['setup'][0].upper()}{case['setup'][1:]}.")
+    setup = f"{case['setup'][0].upper()}{case['setup'][1:]}."
+    if "machine" in case and _ran_on(case) != _ran_on(results):
+        setup += f" {_ran_on(case)} Date: {case['date']}."
+    setup = _prose(setup)
     return "\n".join([f"### {case['title']}\n", setup, *rows, *_growth_remark(case["figures"])]) + "\n"
 
 
