@@ -71,13 +71,14 @@ class Client:
         self._fds: list[int] = []
         self._number = 0
         self._schema: pa.Schema | None = None  # of the batches
+        self.identity = ""  # of the class that was opened last
         self.segments: dict[int, mmap.mmap] = {}
         self.send(
             Frame.SETUP,
             0,
             text(directory)
             + texts(p.encode() for p in (path or [str(TESTS), *sys.path]))
-            + struct.pack("<QB", memory, 1),
+            + struct.pack("<BQB", 0, memory, 1),
         )
         self.hello = self.receive()
 
@@ -156,14 +157,17 @@ class Client:
         name: str,
         infer: bool = True,
         evolve: bool = False,
+        identity: str = "",
         **options: str,
     ) -> pa.Schema | None:
         pairs = struct.pack("<I", len(options)) + b"".join(text(n) + text(v) for n, v in options.items())
         payload = struct.pack("<QBB", instance, infer, evolve) + text(label) + bytes([kind]) + data(module)
-        received = self.answer(Frame.OPENED, self.ask(Frame.OPEN, payload + text(name) + pairs))
+        received = self.answer(Frame.OPENED, self.ask(Frame.OPEN, payload + text(name) + pairs + text(identity)))
         (has_schema,) = received.reader.numbers("B")
         assert has_schema == infer
-        return schema_from(received.reader) if has_schema else None
+        schema = schema_from(received.reader) if has_schema else None
+        self.identity = received.reader.text()
+        return schema
 
     def plan(self, instance: int, columns: list[str] | None = None, plan: int = 1) -> list[bytes]:
         number = self.ask(Frame.PLAN, struct.pack("<QQ", instance, plan) + _columns(columns))

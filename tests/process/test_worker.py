@@ -18,7 +18,7 @@ import pytest
 import bascule
 from bascule import _identity, _native
 from bascule._wire import Frame, Status, text
-from process.client import Client, Failed, spawned, wait_until
+from process.client import TESTS, Client, Failed, spawned, wait_until
 
 MakeClient = Callable[..., Client]
 
@@ -218,9 +218,20 @@ def test_requests_may_be_sent_back_to_back(client, log):
     assert "dropped" not in steps(log)
     client.send(Frame.WINDOW, first, struct.pack("<Q", 1 << 40))
     assert len(list(client.batches(first))) == 1
+    client.answer(Frame.CLOSED, 1)
     with pytest.raises(Failed, match="instance 1 is not open"):
         client.ended(second)
     assert steps(log)[-4:] == ["read", "finally", "dropped", "close"]
+
+
+def test_another_class_than_the_one_that_was_planned_is_not_opened(client, log):
+    client.open_as(1, "process.sources:Steps", 0, b"process.sources", "Steps", log=str(log))
+    assert client.identity.startswith(str(TESTS / "process" / "sources.py"))
+    client.open_as(2, "process.sources:Steps", 0, b"process.sources", "Steps", identity=client.identity, log=str(log))
+    with pytest.raises(Failed, match=r"process\.sources:Steps: its file was changed after the query began"):
+        client.open_as(
+            3, "process.sources:Steps", 0, b"process.sources", "Steps", identity=client.identity + "0", log=str(log)
+        )
 
 
 def test_the_specs_of_a_plan_live_until_it_is_freed(client, log):
