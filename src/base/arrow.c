@@ -3,19 +3,29 @@
 
 #include "base/base.h"
 
-/* Its whole size is said nowhere: that lengths aren't negative is all to be seen. */
-static bool has_negative_length(const char *metadata)
+int64_t bsc__metadata_length(const char *metadata, uint64_t max)
 {
 	int32_t n_pairs, length;
-	memcpy(&n_pairs, metadata, sizeof(n_pairs));
-	metadata += sizeof(n_pairs);
-	bool negative = n_pairs < 0;
-	for (int64_t i = 0; i < 2 * (int64_t)n_pairs && !negative; i++) {
-		memcpy(&length, metadata, sizeof(length));
-		negative = length < 0;
-		metadata += sizeof(length) + (size_t)(negative ? 0 : length);
+	uint64_t at = sizeof(n_pairs);
+	if (max < at) {
+		return -1;
 	}
-	return negative;
+	memcpy(&n_pairs, metadata, sizeof(n_pairs));
+	if (n_pairs < 0) {
+		return -1;
+	}
+	for (int64_t i = 0; i < 2 * (int64_t)n_pairs; i++) {
+		if (max - at < sizeof(length)) {
+			return -1;
+		}
+		memcpy(&length, metadata + at, sizeof(length));
+		at += sizeof(length);
+		if (length < 0 || (uint64_t)length > max - at) {
+			return -1;
+		}
+		at += (uint64_t)length;
+	}
+	return (int64_t)at;
 }
 
 const char *bsc__field_broken(const struct ArrowSchema *field)
@@ -29,7 +39,7 @@ const char *bsc__field_broken(const struct ArrowSchema *field)
 	if (field->n_children < 0 || (field->n_children > 0 && !field->children)) {
 		return "has a schema without its list of fields";
 	}
-	if (field->metadata && has_negative_length(field->metadata)) {
+	if (field->metadata && bsc__metadata_length(field->metadata, INT64_MAX) < 0) {
 		return "has metadata with a negative count or length";
 	}
 	return NULL;

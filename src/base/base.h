@@ -44,6 +44,10 @@ bool bsc__str_equal_nocase(struct bsc_str a, struct bsc_str b);
 /* Length of the valid UTF-8 prefix (RFC 3629: no surrogates, shortest form). */
 size_t bsc__utf8_valid(const char *text, size_t len);
 
+/* The bytes of a field's metadata, whose end is said by the lengths in it alone: -1 where one is negative, or it
+ * doesn't end within `max` of them. */
+int64_t bsc__metadata_length(const char *metadata, uint64_t max);
+
 /* What of a field's own, its children aside, must be there before it is read, and isn't:
  * "has a schema without a format"; NULL: it is whole. field: may be NULL. */
 const char *bsc__field_broken(const struct ArrowSchema *field);

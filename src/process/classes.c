@@ -1,7 +1,6 @@
 /* Classes by name, interpreter and settings. */
 #include "process/classes.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,21 +230,17 @@ void bsc__class_release(struct bsc__class *cls)
 
 static int copy_str(struct bsc_str from, struct bsc_str *to, struct bsc_error *err)
 {
-	char *text = bsc__alloc(from.len + 1);
+	char *text = bsc__strndup(from);
 	if (!text) {
 		return bsc__fail_nomem(err, "looking for a class");
 	}
-	if (from.len) {
-		memcpy(text, from.ptr, from.len);
-	}
-	text[from.len] = '\0';
 	*to = (struct bsc_str){text, from.len};
 	return BSC_OK;
 }
 
 /* How the class reaches workers, and what tells it from another of its name. */
 static int find_identity(struct bsc__class *cls, const struct bsc_locator *locator, const struct bsc_run_settings *run,
-                         const struct bsc_poll *poll, bsc__prepare_fn prepare, void *ctx, struct bsc_error *err)
+                         const struct bsc_poll *poll, bsc__prepare_fn prepare, struct bsc_error *err)
 {
 	const struct bsc_process_host *host = bsc__process_host();
 	char path[4096];
@@ -254,7 +249,7 @@ static int find_identity(struct bsc__class *cls, const struct bsc_locator *locat
 		cls->identity = file_identity(path);
 		if (may_have_metadata(path)) {
 			char *python = NULL;
-			rc = prepare(ctx, &cls->key, locator->module, run, poll, &python, err);
+			rc = prepare(&cls->key, locator->module, run, poll, &python, err);
 			if (python) {
 				bsc__free(cls->key.python);
 				cls->key.python = python;
@@ -274,7 +269,7 @@ static int find_identity(struct bsc__class *cls, const struct bsc_locator *locat
 }
 
 int bsc__class_find(const struct bsc_locator *locator, const struct bsc_run_settings *run, const struct bsc_poll *poll,
-                    bsc__prepare_fn prepare, void *ctx, struct bsc__class **out, struct bsc_error *err)
+                    bsc__prepare_fn prepare, struct bsc__class **out, struct bsc_error *err)
 {
 	*out = NULL;
 	pthread_once(&forks_once, watch_forks);
@@ -293,7 +288,7 @@ int bsc__class_find(const struct bsc_locator *locator, const struct bsc_run_sett
 		rc = copy_str(locator->name, &made->name, err);
 	}
 	if (rc == BSC_OK) {
-		rc = find_identity(made, locator, run, poll, prepare, ctx, err);
+		rc = find_identity(made, locator, run, poll, prepare, err);
 	}
 	if (rc != BSC_OK) {
 		class_free(made);

@@ -20,13 +20,12 @@ struct bsc__class {
 };
 
 /* Asks a worker of `key` for the interpreter of a file that has metadata; *python_out NULL: its own. */
-typedef int (*bsc__prepare_fn)(void *ctx, const struct bsc__pool_key *key, struct bsc_str file,
-                               const struct bsc_run_settings *run, const struct bsc_poll *poll, char **python_out,
-                               struct bsc_error *err);
+typedef int (*bsc__prepare_fn)(const struct bsc__pool_key *key, struct bsc_str file, const struct bsc_run_settings *run,
+                               const struct bsc_poll *poll, char **python_out, struct bsc_error *err);
 
 /* run: n_workers is set. out: with a reference. */
 int bsc__class_find(const struct bsc_locator *locator, const struct bsc_run_settings *run, const struct bsc_poll *poll,
-                    bsc__prepare_fn prepare, void *ctx, struct bsc__class **out, struct bsc_error *err) BSC_MUST_CHECK;
+                    bsc__prepare_fn prepare, struct bsc__class **out, struct bsc_error *err) BSC_MUST_CHECK;
 struct bsc__class *bsc__class_ref(struct bsc__class *cls);
 void bsc__class_release(struct bsc__class *cls);
 

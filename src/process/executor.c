@@ -1,9 +1,6 @@
 /* The executor that runs classes in worker processes: bsc_executor over the pool. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "process/classes.h"
 #include "process/layout.h"
@@ -17,7 +14,7 @@ struct instance {
 	char *label;
 	struct bsc_str identity; /* owned: of the class, as the first worker loaded it; empty: not known yet */
 	bool on_main;            /* opened by the thread that Ctrl-C is for */
-	struct bsc__bytes open;  /* the payload of OPEN, but for the two bytes at `infer` */
+	struct bsc__bytes open;  /* the payload of OPEN, but for its `infer`, and identity */
 };
 
 struct plan {
@@ -144,43 +141,38 @@ static int await(struct question *q, enum bsc__frame_type type, int (*more)(void
 	}
 }
 
-/* What becomes of a worker whose question ended with rc. A class that failed may have left anything behind. */
+/* May a worker be asked again after a question that ended with rc? A class that failed may have left anything behind.
+ */
+static bool is_whole_after(int rc)
+{
+	return rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH;
+}
+
+/* What becomes of a worker whose question ended with rc. */
 static void settle(struct bsc__worker *worker, int rc)
 {
-	switch (rc) {
-	case BSC_OK:
-	case BSC_INVALID:
-	case BSC_NOT_FOUND:
-	case BSC_MISMATCH:
+	/* One that has answered CANCELLED was not told to stop: the class raised KeyboardInterrupt itself. */
+	if (is_whole_after(rc) || (rc == BSC_CANCELLED && !worker->request)) {
 		bsc__pool_check_in(worker);
-		break;
-	case BSC_CANCELLED:
-		if (worker->request) {
-			bsc__pool_drain(worker);
-		} else {
-			bsc__pool_check_in(worker); /* the class raised KeyboardInterrupt itself */
-		}
-		break;
-	default:
+	} else if (rc == BSC_CANCELLED) {
+		bsc__pool_drain(worker);
+	} else {
 		bsc__pool_discard(worker);
-		break;
 	}
 }
 
 /* ---- class ---- */
 
 /* Which interpreter runs a file that names its own dependencies? */
-static int prepare(void *ctx, const struct bsc__pool_key *key, struct bsc_str file, const struct bsc_run_settings *run,
+static int prepare(const struct bsc__pool_key *key, struct bsc_str file, const struct bsc_run_settings *run,
                    const struct bsc_poll *poll, char **python_out, struct bsc_error *err)
 {
-	(void)ctx;
-	const struct bsc_process_host *host = bsc__process_host();
 	struct question q;
 	struct bsc__frame frame;
 	struct bsc__worker *worker;
 	*python_out = NULL;
 	snprintf(q.doing, sizeof(q.doing), "preparing the environment of %.*s", BSC__ARG(file));
-	q.wait = bsc__wait_begin(poll, run->timeout_ms, host->is_main_thread && host->is_main_thread());
+	q.wait = bsc__wait_begin(poll, run->timeout_ms, bsc__on_main());
 	char label[BSC__LABEL_CAP];
 	snprintf(label, sizeof(label), "%.*s", BSC__ARG(file));
 	int rc = bsc__pool_check_out(key, 0, run->n_workers, label, &q.wait, &worker, err);
@@ -210,7 +202,7 @@ static int resolve(void *state, const struct bsc_locator *locator, const struct 
 	struct bsc_run_settings settings = *run;
 	settings.n_workers = settings.n_workers ? settings.n_workers : BSC_WORKERS_DEFAULT;
 	struct bsc__class *cls = NULL;
-	int rc = bsc__class_find(locator, &settings, poll, prepare, NULL, &cls, err);
+	int rc = bsc__class_find(locator, &settings, poll, prepare, &cls, err);
 	*class_out = cls;
 	return rc;
 }
@@ -307,7 +299,6 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
                          void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
 {
 	(void)state;
-	const struct bsc_process_host *host = bsc__process_host();
 	struct instance *instance = bsc__calloc(1, sizeof(*instance));
 	struct bsc__worker *worker = NULL;
 	struct question q;
@@ -317,7 +308,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	}
 	instance->cls = bsc__class_ref(cls);
 	instance->number = new_number();
-	instance->on_main = host->is_main_thread && host->is_main_thread();
+	instance->on_main = bsc__on_main();
 	put_open(instance, opening);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: infer_schema", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
@@ -494,7 +485,6 @@ static int64_t plan_readers(void *ptr)
 
 static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
 {
-	const struct bsc_process_host *host = bsc__process_host();
 	struct plan *plan = ptr;
 	struct reader *reader = bsc__calloc(1, sizeof(*reader));
 	if (!reader) {
@@ -503,7 +493,7 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 	const struct bsc_run_settings *run = &plan->instance->cls->run;
 	reader->plan = plan;
 	reader->partition = partition;
-	reader->since = host->interrupts ? host->interrupts() : 0;
+	reader->since = bsc__interrupts();
 	reader->budget = (uint64_t)run->readahead_bytes / (uint64_t)run->n_workers;
 	*reader_out = reader;
 	return BSC_OK;
@@ -569,7 +559,7 @@ static void let_go(struct reader *reader, int rc)
 {
 	struct plan *plan = reader->plan;
 	struct bsc__worker *worker = reader->worker;
-	bool keep = reader->of_plan && (rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH);
+	bool keep = reader->of_plan && is_whole_after(rc);
 	reader->worker = NULL;
 	if (keep) {
 		bsc__pool_park(worker, true);

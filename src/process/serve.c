@@ -236,26 +236,13 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static size_t metadata_size(const char *metadata)
-{
-	const char *at = metadata;
-	int32_t n_pairs, length;
-	memcpy(&n_pairs, at, sizeof(n_pairs));
-	at += sizeof(n_pairs);
-	for (int64_t i = 0; i < 2 * (int64_t)n_pairs; i++) {
-		memcpy(&length, at, sizeof(length));
-		at += sizeof(length) + (size_t)length;
-	}
-	return (size_t)(at - metadata);
-}
-
 static bool same_metadata(const char *a, const char *b)
 {
 	if (a == b || !a || !b) {
 		return a == b;
 	}
-	size_t size = metadata_size(a);
-	return size == metadata_size(b) && memcmp(a, b, size) == 0;
+	int64_t length = bsc__metadata_length(a, INT64_MAX);
+	return length == bsc__metadata_length(b, INT64_MAX) && memcmp(a, b, (size_t)length) == 0;
 }
 
 bool bsc__schema_equal(const struct ArrowSchema *a, const struct ArrowSchema *b)
@@ -269,19 +256,6 @@ bool bsc__schema_equal(const struct ArrowSchema *a, const struct ArrowSchema *b)
 	return same && (!a->dictionary || bsc__schema_equal(a->dictionary, b->dictionary));
 }
 
-/* Why a field can't be sent, or NULL. */
-static const char *find_broken(const struct ArrowSchema *field, int depth)
-{
-	const char *what = bsc__field_broken(field);
-	if (!what && depth > BSC__WIRE_DEPTH_MAX) {
-		what = "has a schema that is nested too deep";
-	}
-	for (int64_t i = 0; !what && i < field->n_children; i++) {
-		what = find_broken(field->children[i], depth + 1);
-	}
-	return what || !field->dictionary ? what : find_broken(field->dictionary, depth + 1);
-}
-
 /* BSC_OK: a schema is whole. subject: "the batch", "the schema". */
 static int check_whole(const struct ArrowSchema *schema, const char *subject, enum bsc_status status,
                        struct bsc_error *err)
@@ -292,7 +266,7 @@ static int check_whole(const struct ArrowSchema *schema, const char *subject, en
 	}
 	for (int64_t i = 0; i < schema->n_children; i++) {
 		const struct ArrowSchema *child = schema->children[i];
-		what = find_broken(child, 1);
+		what = bsc__field_broken_at(child, 1);
 		if (what && child && child->release) {
 			return bsc__fail(err, status, "column '%.200s' %s. Check the library that made %s's schema",
 			                 child->name ? child->name : "", what, subject);
@@ -302,7 +276,7 @@ static int check_whole(const struct ArrowSchema *schema, const char *subject, en
 			                 subject, what);
 		}
 	}
-	what = schema->dictionary ? find_broken(schema->dictionary, 1) : NULL;
+	what = schema->dictionary ? bsc__field_broken_at(schema->dictionary, 1) : NULL;
 	return what ? bsc__fail(err, status, "%s %s", subject, what) : BSC_OK;
 }
 

@@ -35,12 +35,7 @@ static bool same(const char *a, const char *b)
 
 static char *copy(struct bsc_str text)
 {
-	char *made = text.ptr ? bsc__alloc(text.len + 1) : NULL;
-	if (made) {
-		memcpy(made, text.ptr, text.len);
-		made[text.len] = '\0';
-	}
-	return made;
+	return text.ptr ? bsc__strndup(text) : NULL;
 }
 
 int bsc__surroundings_set(const char *new_directory, const char *new_path, struct bsc_str new_environment,

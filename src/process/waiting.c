@@ -23,17 +23,26 @@ int64_t bsc__now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main)
+bool bsc__on_main(void)
 {
 	const struct bsc_process_host *h = bsc__process_host();
-	return (struct bsc__wait){
-	    .poll = poll, .timeout_ms = timeout_ms, .on_main = on_main, .since = h->interrupts ? h->interrupts() : 0};
+	return h->is_main_thread && h->is_main_thread();
+}
+
+unsigned bsc__interrupts(void)
+{
+	const struct bsc_process_host *h = bsc__process_host();
+	return h->interrupts ? h->interrupts() : 0;
+}
+
+struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms, bool on_main)
+{
+	return (struct bsc__wait){.poll = poll, .timeout_ms = timeout_ms, .on_main = on_main, .since = bsc__interrupts()};
 }
 
 bool bsc__wait_unwanted(const struct bsc__wait *wait)
 {
-	const struct bsc_process_host *h = bsc__process_host();
-	return (wait->on_main && h->interrupts && h->interrupts() != wait->since) ||
+	return (wait->on_main && bsc__interrupts() != wait->since) ||
 	       (wait->poll && wait->poll->interrupted && wait->poll->interrupted(wait->poll->ctx));
 }
 

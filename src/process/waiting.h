@@ -23,6 +23,10 @@ struct bsc__wait bsc__wait_begin(const struct bsc_poll *poll, int64_t timeout_ms
 /* Does the host want to stop? */
 bool bsc__wait_unwanted(const struct bsc__wait *wait);
 
+/* Is Ctrl-C for the calling thread? How often was it pressed so far where only we can act on it? */
+bool bsc__on_main(void);
+unsigned bsc__interrupts(void);
+
 /* What the host added, never NULL; its members may be. */
 const struct bsc_process_host *bsc__process_host(void);
 

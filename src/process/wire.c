@@ -39,33 +39,7 @@ void bsc__frame_end(struct bsc__bytes *out, size_t begin)
 
 /* ---- what a schema must have before anyone follows it ---- */
 
-/* Of bytes that end: -1 if metadata doesn't end before them. */
-static int64_t metadata_length(const char *metadata, uint64_t max)
-{
-	int32_t n_pairs, length;
-	uint64_t at = sizeof(n_pairs);
-	if (max < at) {
-		return -1;
-	}
-	memcpy(&n_pairs, metadata, sizeof(n_pairs));
-	if (n_pairs < 0) {
-		return -1;
-	}
-	for (int64_t i = 0; i < 2 * (int64_t)n_pairs; i++) {
-		if (max - at < sizeof(length)) {
-			return -1;
-		}
-		memcpy(&length, metadata + at, sizeof(length));
-		at += sizeof(length);
-		if (length < 0 || (uint64_t)length > max - at) {
-			return -1;
-		}
-		at += (uint64_t)length;
-	}
-	return (int64_t)at;
-}
-
-static const char *find_broken(const struct ArrowSchema *field, int depth)
+const char *bsc__field_broken_at(const struct ArrowSchema *field, int depth)
 {
 	const char *what = bsc__field_broken(field);
 	if (!what && depth > BSC__WIRE_DEPTH_MAX) {
@@ -75,14 +49,14 @@ static const char *find_broken(const struct ArrowSchema *field, int depth)
 		return what;
 	}
 	for (int64_t i = 0; i < field->n_children && !what; i++) {
-		what = find_broken(field->children[i], depth + 1);
+		what = bsc__field_broken_at(field->children[i], depth + 1);
 	}
-	return what || !field->dictionary ? what : find_broken(field->dictionary, depth + 1);
+	return what || !field->dictionary ? what : bsc__field_broken_at(field->dictionary, depth + 1);
 }
 
 const char *bsc__schema_broken(const struct ArrowSchema *schema)
 {
-	return find_broken(schema, 0);
+	return bsc__field_broken_at(schema, 0);
 }
 
 /* ---- writing ---- */
@@ -103,7 +77,7 @@ static void put_field(struct bsc__bytes *out, const struct ArrowSchema *field)
 	put_text(out, field->name, NAME_MAX_BYTES);
 	bsc__put_u8(out, field->metadata != NULL);
 	if (field->metadata) {
-		int64_t length = metadata_length(field->metadata, BSC__PAYLOAD_MAX);
+		int64_t length = bsc__metadata_length(field->metadata, BSC__PAYLOAD_MAX);
 		if (length < 0) {
 			out->failed = true;
 			return;
@@ -182,7 +156,7 @@ static enum problem get_texts(struct bsc__view *view, struct ArrowSchema *out)
 	if (bsc__get_u8(view)) {
 		struct bsc_str metadata = bsc__get_str(view, BSC__PAYLOAD_MAX);
 		/* Its readers know its end by the lengths in it alone. */
-		if (view->failed || metadata_length(metadata.ptr, metadata.len) != (int64_t)metadata.len) {
+		if (view->failed || bsc__metadata_length(metadata.ptr, metadata.len) != (int64_t)metadata.len) {
 			return BROKEN;
 		}
 		problem = status_of(ArrowSchemaSetMetadata(out, metadata.ptr));

@@ -120,6 +120,8 @@ void bsc__put_schema(struct bsc__bytes *out, const struct ArrowSchema *schema);
 /* What a schema lacks that its readers follow unasked (formats, lists of fields, lengths
  * in metadata; too deep), in words that follow a name; NULL: nothing. */
 const char *bsc__schema_broken(const struct ArrowSchema *schema);
+/* The same of a field that lies so deep in a schema, and all below it. */
+const char *bsc__field_broken_at(const struct ArrowSchema *field, int depth);
 
 /* out: out. BSC_MALFORMED where the bytes are no schema: whatever they are, what is
  * built is one. It may still be of types that Arrow doesn't have. */
