@@ -28,6 +28,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "gate.h",
         "held.h",
         "hosting.h",
+        "imported.h",
         "inprocess.h",
         "raised.h",
         "run.h",

@@ -1,13 +1,16 @@
 /* Arrow structs, moved out of the PyCapsules of the Arrow PyCapsule interface. */
 #include "exported.h"
 
+#include "imported.h"
+
 static PyObject *arrow_c_array, *arrow_c_stream; /* interned names */
+static PyObject *not_arrow;                      /* bascule._instance.not_arrow */
 
 int exported_init(void)
 {
 	arrow_c_array = PyUnicode_InternFromString("__arrow_c_array__");
 	arrow_c_stream = arrow_c_array ? PyUnicode_InternFromString("__arrow_c_stream__") : NULL;
-	return arrow_c_stream ? 0 : -1;
+	return not_arrow ? 0 : arrow_c_stream ? imported("bascule._instance", "not_arrow", &not_arrow) : -1;
 }
 
 static int capsule_schema(PyObject *capsule, struct ArrowSchema *out)
@@ -51,7 +54,9 @@ static int call_export(PyObject *item, PyObject *name, PyObject **result)
 	return *result ? 1 : -1;
 }
 
-int exported_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema)
+/* By __arrow_c_array__. 1: exported, 0: the item has no such method, -1: an
+ * exception is set. */
+static int export_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema)
 {
 	PyObject *pair;
 	int rc = call_export(item, arrow_c_array, &pair);
@@ -79,7 +84,8 @@ int exported_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema 
 	return rc;
 }
 
-int exported_stream(PyObject *item, struct ArrowArrayStream *stream)
+/* By __arrow_c_stream__, the same. */
+static int export_stream(PyObject *item, struct ArrowArrayStream *stream)
 {
 	PyObject *capsule;
 	int rc = call_export(item, arrow_c_stream, &capsule);
@@ -103,4 +109,21 @@ int exported_stream(PyObject *item, struct ArrowArrayStream *stream)
 	}
 	Py_DECREF(capsule);
 	return rc;
+}
+
+int exported_item(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema, struct ArrowArrayStream *stream)
+{
+	int done = export_array(item, array, schema);
+	if (done == 0) {
+		done = export_stream(item, stream);
+	}
+	if (done == 0) {
+		PyObject *error = PyObject_CallOneArg(not_arrow, item);
+		if (error) {
+			PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+			Py_DECREF(error);
+		}
+		done = -1;
+	}
+	return done;
 }

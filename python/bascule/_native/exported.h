@@ -14,11 +14,9 @@ int exported_init(void);
 /* By __arrow_c_schema__. -1: an exception is set. */
 int exported_schema(PyObject *exporter, struct ArrowSchema *out);
 
-/* By __arrow_c_array__. 1: exported, 0: the item has no such method, -1: an
- * exception is set. */
-int exported_array(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema);
-
-/* By __arrow_c_stream__, the same. */
-int exported_stream(PyObject *item, struct ArrowArrayStream *stream);
+/* An item that a class yielded. 1: `array` and `schema` are exported, or else `stream` is: who has a release. -1: an
+ * exception is set, that of bascule._instance.not_arrow where it exports nothing. */
+int exported_item(PyObject *item, struct ArrowArray *array, struct ArrowSchema *schema,
+                  struct ArrowArrayStream *stream);
 
 #endif

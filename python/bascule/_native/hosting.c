@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bascule.h"
+#include "imported.h"
 #include "run.h"
 #include "watch.h"
 
@@ -129,13 +130,8 @@ int hosting_init(void)
 	if (shipped_by) {
 		return 0;
 	}
-	PyObject *hosting = PyImport_ImportModule("bascule._hosting");
-	PyObject *identity = hosting ? PyImport_ImportModule("bascule._identity") : NULL;
-	workers_of = identity ? PyObject_GetAttrString(hosting, "workers_of") : NULL;
-	shipped_by = workers_of ? PyObject_GetAttrString(identity, "ship") : NULL;
-	Py_XDECREF(identity);
-	Py_XDECREF(hosting);
-	if (!shipped_by) {
+	if (imported("bascule._hosting", "workers_of", &workers_of) < 0 ||
+	    imported("bascule._identity", "ship", &shipped_by) < 0) {
 		return -1;
 	}
 	bsc_process_set_host(&host);

@@ -8,6 +8,7 @@
 #include "exported.h"
 #include "gate.h"
 #include "held.h"
+#include "imported.h"
 #include "raised.h"
 #include "run.h"
 #include "trimmed.h"
@@ -20,7 +21,6 @@ static struct {
 	PyObject *shutdown;                                  /* bascule._instance.shutdown */
 	PyObject *warn;                                      /* bascule._instance.warn */
 	PyObject *instance_type;                             /* bascule._instance.Instance */
-	PyObject *not_arrow;                                 /* bascule._instance.not_arrow */
 	PyObject *open, *plan, *read, *end, *masked, *close; /* interned names */
 } py;
 
@@ -363,20 +363,8 @@ static int next_item(struct reader *reader, const struct bsc_poll *poll, struct 
 		*ended = !PyErr_Occurred();
 		rc = *ended ? BSC_OK : fail_read(err, &run, reader);
 	} else {
-		int done = exported_array(item, array, schema);
-		if (done == 0) {
-			done = exported_stream(item, &reader->stream);
-			reader->stream_begun = false;
-		}
-		if (done == 0) {
-			PyObject *error = PyObject_CallFunctionObjArgs(py.not_arrow, item, NULL);
-			if (error) {
-				PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-				Py_DECREF(error);
-			}
-			done = -1;
-		}
-		rc = done < 0 ? fail_read(err, &run, reader) : BSC_OK;
+		reader->stream_begun = false;
+		rc = exported_item(item, array, schema, &reader->stream) < 0 ? fail_read(err, &run, reader) : BSC_OK;
 		Py_DECREF(item);
 	}
 	gate_leave(&run.stay);
@@ -537,14 +525,6 @@ static void log_warning(const char *text)
 
 /* ---- the executor ---- */
 
-static int import(const char *module, const char *name, PyObject **out)
-{
-	PyObject *m = PyImport_ImportModule(module);
-	*out = m ? PyObject_GetAttrString(m, name) : NULL;
-	Py_XDECREF(m);
-	return *out ? 0 : -1;
-}
-
 static int intern(const char *name, PyObject **out)
 {
 	*out = PyUnicode_InternFromString(name);
@@ -576,12 +556,11 @@ const struct bsc_executor *inprocess_executor(void)
 		held_watch_forks();
 	}
 	/* `close` last: it says that all are there. */
-	if (import("bascule._instance", "resolve", &py.resolve) < 0 ||
-	    import("bascule._instance", "release", &py.release) < 0 ||
-	    import("bascule._instance", "shutdown", &py.shutdown) < 0 ||
-	    import("bascule._instance", "warn", &py.warn) < 0 ||
-	    import("bascule._instance", "Instance", &py.instance_type) < 0 ||
-	    import("bascule._instance", "not_arrow", &py.not_arrow) < 0 || run_init() < 0 || exported_init() < 0 ||
+	if (imported("bascule._instance", "resolve", &py.resolve) < 0 ||
+	    imported("bascule._instance", "release", &py.release) < 0 ||
+	    imported("bascule._instance", "shutdown", &py.shutdown) < 0 ||
+	    imported("bascule._instance", "warn", &py.warn) < 0 ||
+	    imported("bascule._instance", "Instance", &py.instance_type) < 0 || run_init() < 0 || exported_init() < 0 ||
 	    watch_init() < 0 || trimmed_init() < 0 || intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 ||
 	    intern("read", &py.read) < 0 || intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 ||
 	    intern("close", &py.close) < 0) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exported.h"
+#include "imported.h"
 #include "process/serve.h"
 #include "raised.h"
 #include "trimmed.h"
@@ -15,7 +16,6 @@ struct serving_object {
 	PyObject_HEAD struct bsc__serving serving;
 	bool open;
 	PyObject *error, *mismatch, *contract; /* of bascule.errors */
-	PyObject *not_arrow;                   /* bascule._instance.not_arrow */
 };
 
 /* ---- errors ---- */
@@ -93,18 +93,7 @@ static int next_item(struct read *read)
 	if (!item) {
 		return -1;
 	}
-	int done = exported_array(item, &read->array, &read->schema);
-	if (done == 0) {
-		done = exported_stream(item, &read->stream);
-	}
-	if (done == 0) {
-		PyObject *error = PyObject_CallOneArg(read->self->not_arrow, item);
-		if (error) {
-			PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-			Py_DECREF(error);
-		}
-		done = -1;
-	}
+	int done = exported_item(item, &read->array, &read->schema, &read->stream);
 	Py_DECREF(item);
 	return done;
 }
@@ -349,14 +338,6 @@ static PyObject *serving_fail(struct serving_object *self, PyObject *args)
 
 /* ---- the type ---- */
 
-static int import(const char *module, const char *name, PyObject **out)
-{
-	PyObject *m = PyImport_ImportModule(module);
-	*out = m ? PyObject_GetAttrString(m, name) : NULL;
-	Py_XDECREF(m);
-	return *out ? 0 : -1;
-}
-
 static PyObject *serving_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"fd", NULL};
@@ -366,10 +347,9 @@ static PyObject *serving_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 	}
 	struct serving_object *self = (struct serving_object *)type->tp_alloc(type, 0);
 	struct bsc_error err;
-	if (!self || import("bascule.errors", "BasculeError", &self->error) < 0 ||
-	    import("bascule.errors", "MismatchError", &self->mismatch) < 0 ||
-	    import("bascule.errors", "ContractError", &self->contract) < 0 ||
-	    import("bascule._instance", "not_arrow", &self->not_arrow) < 0 || exported_init() < 0 || trimmed_init() < 0) {
+	if (!self || imported("bascule.errors", "BasculeError", &self->error) < 0 ||
+	    imported("bascule.errors", "MismatchError", &self->mismatch) < 0 ||
+	    imported("bascule.errors", "ContractError", &self->contract) < 0 || exported_init() < 0 || trimmed_init() < 0) {
 		Py_XDECREF(self);
 		return NULL;
 	}
@@ -396,7 +376,6 @@ static void serving_dealloc(struct serving_object *self)
 	Py_XDECREF(self->error);
 	Py_XDECREF(self->mismatch);
 	Py_XDECREF(self->contract);
-	Py_XDECREF(self->not_arrow);
 	type->tp_free((PyObject *)self);
 	Py_DECREF(type);
 }
