@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "process/os.h"
+#include "process/prints.h"
 #include "process/worker.h"
 
 /* How long a worker may be idle, ask to end, and go on with what nobody wants: until it is
@@ -264,7 +265,7 @@ static void bury(void)
 			link = &w->next;
 			continue;
 		}
-		bsc__worker_print_last(w);
+		bsc__prints_take_last(w);
 		bsc__worker_close(w);
 		*link = w->next;
 		bsc__worker_unref(w);
@@ -284,7 +285,7 @@ static int64_t look_around(struct watched *watched)
 			due = FLUSH_MS;
 		}
 		due = more ? 0 : due;
-		int64_t late = bsc__worker_print_late(w, now);
+		int64_t late = bsc__prints_take_late(w, now);
 		due = late < due ? late : due;
 		next = due < next ? due : next;
 	}
@@ -322,7 +323,7 @@ static void *run(void *unused)
 			struct bsc__worker *w = watched.of[i];
 			short got = watched.polls[i].revents;
 			if (watched.polls[i].events == POLLIN && got) {
-				bsc__worker_print(w);
+				bsc__prints_take(w);
 			} else if (got & (POLLHUP | POLLERR)) {
 				pthread_mutex_lock(&lock);
 				if (w->state == BSC__WORKER_IDLE) {
@@ -374,7 +375,7 @@ static void after_fork_in_child(void)
 		wake_ends[i] = -1;
 	}
 	workers = NULL;
-	bsc__worker_forked();
+	bsc__prints_forked();
 	thread_runs = false;
 	changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&lock);
@@ -562,7 +563,7 @@ int bsc__pool_check_out(const struct bsc__pool_key *key, uint64_t prefer_instanc
 	pthread_mutex_unlock(&lock);
 	bsc__waiting_end(&waiting);
 	if (*out) {
-		bsc__worker_label(*out, label);
+		bsc__prints_label(*out, label);
 	}
 	return rc;
 }
@@ -753,7 +754,7 @@ void bsc_process_end_workers(int timeout_ms)
 	}
 	for (struct bsc__worker *w = workers; w; w = w->next) {
 		if (w->ending) {
-			bsc__worker_print_last(w);
+			bsc__prints_take_last(w);
 		}
 	}
 	pthread_mutex_unlock(&lock);

@@ -7,7 +7,7 @@
  * what was stopped, and reaps. A batch in the engine's hands keeps the struct of
  * its worker, for the message that its slot is free.
  *
- * Lock order: pool (pool.c), then a worker's `lock`, then its channel's. None is held
+ * Lock order: pool (pool.c), then a worker's `lock`, then its channel's or that of prints. None is held
  * while waiting for a worker. */
 #ifndef BSC_POOL_H
 #define BSC_POOL_H
@@ -105,9 +105,6 @@ void bsc__pool_free_plan(struct bsc__worker *worker, uint64_t plan);
 void bsc__pool_closed(struct bsc__worker *worker, uint64_t instance);
 /* Every worker that has it closes it; one that was idle is so again once it has. */
 void bsc__pool_close_instance(uint64_t instance);
-
-/* Prints from now on are this source's. */
-void bsc__worker_label(struct bsc__worker *worker, const char *label);
 
 /* Waits for the next frame that is the caller's: segments are mapped, dropped, within. BSC_WORKER: the
  * worker died, hung, or broke the protocol, *err says it with `doing` ("acme:Orders: infer_schema") before it; and

@@ -13,27 +13,6 @@ int bsc__worker_spawn(struct bsc__worker *worker, struct bsc_error *err) BSC_MUS
 /* Waits until it has said HELLO. BSC_WORKER: *err says why it can't, and what to install where. */
 int bsc__worker_greet(struct bsc__worker *worker, const struct bsc__wait *wait, struct bsc_error *err) BSC_MUST_CHECK;
 
-/* ---- prints ----
- * What workers print is written by the pool's thread alone, which never waits for stderr: while stderr takes nothing,
- * prints are left in the workers' pipes, and who prints more waits for it there. */
-
-/* Prints what it has printed since, as far as stderr takes it. The pool's thread, without locks. */
-void bsc__worker_print(struct bsc__worker *worker);
-/* It has ended: what is left of its prints is kept for the next flush. What finds no room is lost. */
-void bsc__worker_print_last(struct bsc__worker *worker);
-/* Writes what was kept, as far as stderr takes it. False: it is full. The pool's thread, without locks. */
-bool bsc__prints_flush(void);
-/* Is there anything kept? await: waits, without locks, until there is not. */
-bool bsc__prints_left(void);
-void bsc__prints_await(int timeout_ms);
-
-/* Keeps the beginning of a line that has waited for its end long enough for the next flush. Returns in how many ms
- * there is one; INT64_MAX: there is none. */
-int64_t bsc__worker_print_late(struct bsc__worker *worker, int64_t now);
-
-/* In a child made by fork. */
-void bsc__worker_forked(void);
-
 /* Sends a signal, if it has not been reaped. */
 void bsc__worker_signal(struct bsc__worker *worker, int number);
 
