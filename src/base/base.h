@@ -1,8 +1,9 @@
-/* base: error text, allocation, small strings. Includes bascule.h only; takes
- * no locks; every other room stands on it. */
+/* base: error text, allocation, small strings, the clock, locks around forks. Includes
+ * bascule.h only; every other room stands on it. */
 #ifndef BSC_BASE_H
 #define BSC_BASE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 
 #include "bascule.h"
@@ -15,6 +16,14 @@ int bsc__fail(struct bsc_error *err, enum bsc_status status, const char *fmt, ..
 /* As bsc__fail, for a text of any length that is whole: of a longer one it keeps head and tail,
  * because the end of a traceback says most. */
 int bsc__fail_tail(struct bsc_error *err, enum bsc_status status, struct bsc_str text);
+
+/* The monotonic clock. */
+int64_t bsc__now_ns(void);
+int64_t bsc__now_ms(void);
+
+/* From now on a fork waits for a lock, and parent and child both have it free: else a child made while another thread
+ * holds it would wait for ever. lock: static, a leaf. Any number of times. */
+void bsc__keep_over_forks(pthread_mutex_t *lock);
 
 /* malloc, calloc and realloc of the core: the one place where allocation can be
  * made to fail (tests/unit). Overflow of n * size gives NULL. */

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "process/os.h"
@@ -155,13 +154,6 @@ void bsc__channel_wait(const struct bsc__channel *channel, int timeout_ms)
 
 /* ---- sending ---- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Until when to wait for the other end. */
 struct patience {
 	int timeout_ms; /* 0: not at all */
@@ -173,7 +165,7 @@ static bool has_patience(struct bsc__channel *channel, struct patience *patience
 	if (patience->timeout_ms == 0) {
 		return false;
 	}
-	int64_t now = now_ms();
+	int64_t now = bsc__now_ms();
 	patience->until_ms = patience->until_ms ? patience->until_ms : now + patience->timeout_ms;
 	if (now >= patience->until_ms) {
 		return false;

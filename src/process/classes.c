@@ -12,23 +12,6 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bsc__class *classes; /* guarded by lock, as are refs and next */
 
-static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
-
-static void before_fork(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void after_fork(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-static void watch_forks(void)
-{
-	pthread_atfork(before_fork, after_fork, after_fork);
-}
-
 static void class_free(struct bsc__class *cls)
 {
 	bsc__free((char *)(uintptr_t)cls->module.ptr);
@@ -272,7 +255,7 @@ int bsc__class_find(const struct bsc_locator *locator, const struct bsc_run_sett
                     bsc__prepare_fn prepare, struct bsc__class **out, struct bsc_error *err)
 {
 	*out = NULL;
-	pthread_once(&forks_once, watch_forks);
+	bsc__keep_over_forks(&lock);
 	struct bsc__class *made = bsc__calloc(1, sizeof(*made));
 	if (!made) {
 		return bsc__fail_nomem(err, "looking for a class");

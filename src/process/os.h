@@ -56,7 +56,7 @@ struct bsc__os_child {
 int bsc__os_spawn(const struct bsc__os_child *child, pid_t *out, struct bsc_error *err) BSC_MUST_CHECK;
 
 /* How a process ended, in words ("was killed by signal 11 (Segmentation fault)", "exited with
- * status 3"), once it has; false: it runs. Waits at most timeout_ms. After true the id is free. */
-bool bsc__os_reap(pid_t pid, int timeout_ms, char *how, size_t cap);
+ * status 3"), once it has; false: it runs. Doesn't wait. After true the id is free. */
+bool bsc__os_reap(pid_t pid, char *how, size_t cap);
 
 #endif

@@ -10,12 +10,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -193,28 +191,19 @@ out:
 	return code == 0 ? BSC_OK : bsc__os_fail(err, doing, code);
 }
 
-bool bsc__os_reap(pid_t pid, int timeout_ms, char *how, size_t cap)
+bool bsc__os_reap(pid_t pid, char *how, size_t cap)
 {
-	enum { SLICE_MS = 5 };
-	for (int waited_ms = 0;; waited_ms += SLICE_MS) {
-		int status = 0;
-		pid_t got = waitpid(pid, &status, WNOHANG);
-		if (got == pid && WIFSIGNALED(status)) {
-			snprintf(how, cap, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-			return true;
-		}
-		if (got == pid) {
-			snprintf(how, cap, "exited with status %d", WEXITSTATUS(status));
-			return true;
-		}
-		if (got < 0 && errno != EINTR) {
-			/* The host reaps all its children, or ignores their end. */
-			snprintf(how, cap, "ended");
-			return true;
-		}
-		if (waited_ms >= timeout_ms) {
-			return false;
-		}
-		nanosleep(&(struct timespec){0, SLICE_MS * 1000000L}, NULL);
+	int status = 0;
+	pid_t got = waitpid(pid, &status, WNOHANG);
+	if (got == pid && WIFSIGNALED(status)) {
+		snprintf(how, cap, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	} else if (got == pid) {
+		snprintf(how, cap, "exited with status %d", WEXITSTATUS(status));
+	} else if (got < 0 && errno != EINTR) {
+		/* The host reaps all its children, or ignores their end. */
+		snprintf(how, cap, "ended");
+	} else {
+		return false;
 	}
+	return true;
 }

@@ -1,11 +1,9 @@
 /* The workers that there are, and the thread that looks after them. */
 #include "process/pool.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -161,18 +159,12 @@ static bool drain(struct bsc__worker *worker)
 			return false;
 		}
 		switch (frame.type) {
-		case BSC__SEGMENT: {
-			uint64_t size = bsc__get_u64(&frame.payload);
-			int rc = bsc__segments_add(&worker->segments, frame.number, size, frame.fd, &err);
-			(void)close(frame.fd);
-			if (rc != BSC_OK) {
+		case BSC__SEGMENT:
+		case BSC__DROP:
+			if (bsc__worker_take_memory(worker, &frame, &err) != BSC_OK) {
 				die(worker);
 				return false;
 			}
-			break;
-		}
-		case BSC__DROP:
-			bsc__segments_drop(&worker->segments, frame.number);
 			break;
 		case BSC__BATCH:
 			bsc__worker_ref(worker);

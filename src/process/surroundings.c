@@ -11,23 +11,6 @@ static char *directory, *path;
 static struct bsc_str environment;
 static uint64_t version; /* 0: never set */
 
-static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
-
-static void before_fork(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void after_fork(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-static void watch_forks(void)
-{
-	pthread_atfork(before_fork, after_fork, after_fork);
-}
-
 static bool same(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
@@ -42,7 +25,7 @@ int bsc__surroundings_set(const char *new_directory, const char *new_path, struc
                           struct bsc_error *err)
 {
 	int rc = BSC_OK;
-	pthread_once(&forks_once, watch_forks);
+	bsc__keep_over_forks(&lock);
 	pthread_mutex_lock(&lock);
 	if (!version || !same(directory, new_directory) || !same(path, new_path) ||
 	    !bsc__str_equal(environment, new_environment)) {

@@ -16,13 +16,6 @@ const struct bsc_process_host *bsc__process_host(void)
 	return host ? host : &none;
 }
 
-int64_t bsc__now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 bool bsc__on_main(void)
 {
 	const struct bsc_process_host *h = bsc__process_host();

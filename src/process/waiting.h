@@ -3,8 +3,6 @@
 #ifndef BSC_WAITING_H
 #define BSC_WAITING_H
 
-#include <pthread.h>
-
 #include "base/base.h"
 
 /* One wait of the host's: for how long, and who may end it. */
@@ -39,7 +37,6 @@ struct bsc__waiting {
 void bsc__waiting_begin(struct bsc__waiting *waiting);
 void bsc__waiting_end(struct bsc__waiting *waiting);
 
-int64_t bsc__now_ms(void);
 void bsc__cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int timeout_ms);
 
 #endif

@@ -66,7 +66,7 @@ bool bsc__worker_reap(struct bsc__worker *worker, int timeout_ms)
 	for (int64_t until = bsc__now_ms() + timeout_ms;;) {
 		/* The pool's thread, with all other workers behind it, may want the lock. */
 		pthread_mutex_lock(&worker->lock);
-		worker->reaped = worker->reaped || bsc__os_reap(worker->pid, 0, worker->how, sizeof(worker->how));
+		worker->reaped = worker->reaped || bsc__os_reap(worker->pid, worker->how, sizeof(worker->how));
 		bool reaped = worker->reaped;
 		pthread_mutex_unlock(&worker->lock);
 		if (reaped || bsc__now_ms() >= until) {
@@ -329,9 +329,12 @@ int bsc__worker_greet(struct bsc__worker *worker, const struct bsc__wait *wait, 
 
 /* ---- frames ---- */
 
-/* The worker's shared memory, as it grows and shrinks. */
-static int take_segment(struct bsc__worker *worker, struct bsc__frame *frame, struct bsc_error *err)
+int bsc__worker_take_memory(struct bsc__worker *worker, struct bsc__frame *frame, struct bsc_error *err)
 {
+	if (frame->type == BSC__DROP) {
+		bsc__segments_drop(&worker->segments, frame->number);
+		return BSC_OK;
+	}
 	uint64_t size = bsc__get_u64(&frame->payload);
 	int rc = frame->payload.failed ? bsc__fail(err, BSC_MALFORMED, "a SEGMENT frame without its size")
 	                               : bsc__segments_add(&worker->segments, frame->number, size, frame->fd, err);
@@ -370,10 +373,9 @@ int bsc__pool_next_frame(struct bsc__worker *worker, const struct bsc__wait *wai
 	while (rc == -1) {
 		switch (bsc__channel_receive(&worker->channel, frame, &why)) {
 		case BSC__CHANNEL_FRAME:
-			if (frame->type == BSC__SEGMENT) {
-				rc = take_segment(worker, frame, &why) == BSC_OK ? -1 : broken(worker, doing, &why, err);
-			} else if (frame->type == BSC__DROP) {
-				bsc__segments_drop(&worker->segments, frame->number);
+			if (frame->type == BSC__SEGMENT || frame->type == BSC__DROP) {
+				bool good = bsc__worker_take_memory(worker, frame, &why) == BSC_OK;
+				rc = good ? -1 : broken(worker, doing, &why, err);
 			} else if (frame->type == BSC__CLOSED) {
 				bsc__pool_closed(worker, frame->number);
 			} else {

@@ -22,6 +22,9 @@ bool bsc__worker_reap(struct bsc__worker *worker, int timeout_ms);
 /* Closes what it holds in this process, but for what batches need. Nobody has it any more. */
 void bsc__worker_close(struct bsc__worker *worker);
 
+/* SEGMENT or DROP: its shared memory, as it grows and shrinks. BSC_MALFORMED, BSC_NOMEM ...: it can't be had. */
+int bsc__worker_take_memory(struct bsc__worker *worker, struct bsc__frame *frame, struct bsc_error *err) BSC_MUST_CHECK;
+
 /* Frames for whom nobody waits. Never waits itself. */
 void bsc__worker_post(struct bsc__worker *worker, const struct bsc__bytes *frames);
 

@@ -2,7 +2,6 @@
 #include "scan/internal.h"
 
 #include <stdio.h>
-#include <time.h>
 
 /* How long a cursor goes without asking the host whether to stop. */
 #define POLL_INTERVAL_NS (20 * 1000 * 1000)
@@ -118,18 +117,11 @@ void bsc_cursor_close(struct bsc_cursor *cursor)
 	bsc__free(cursor);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static int check_cancel(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct bsc_error *err)
 {
 	bool stop = atomic_load(&cursor->scan->cancelled);
 	if (!stop && poll && poll->interrupted) {
-		int64_t now = now_ns();
+		int64_t now = bsc__now_ns();
 		if (now - cursor->polled_at_ns >= POLL_INTERVAL_NS) {
 			cursor->polled_at_ns = now;
 			stop = poll->interrupted(poll->ctx) != 0;

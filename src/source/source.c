@@ -9,24 +9,6 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bsc_source *registry; /* guarded by registry_lock */
 
-static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
-
-static void before_fork(void)
-{
-	pthread_mutex_lock(&registry_lock);
-}
-
-static void after_fork(void)
-{
-	pthread_mutex_unlock(&registry_lock);
-}
-
-/* A child made by fork while another thread holds the lock would wait for ever. */
-static void watch_forks(void)
-{
-	pthread_atfork(before_fork, after_fork, after_fork);
-}
-
 static bool same(const struct bsc_source *a, const struct bsc_source *b)
 {
 	return a->executor == b->executor && a->cls == b->cls && a->scope == b->scope &&
@@ -182,7 +164,7 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	char *joined = NULL;
 	*out = NULL;
 
-	pthread_once(&forks_once, watch_forks);
+	bsc__keep_over_forks(&registry_lock);
 	struct bsc_source *source = bsc__calloc(1, sizeof(*source));
 	if (!source) {
 		return bsc__fail_nomem(err, "opening a source");
