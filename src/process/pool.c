@@ -302,7 +302,8 @@ static void *run(void *unused)
 	(void)unused;
 	static struct watched watched;
 	char byte[64];
-	for (;;) {
+	/* Another comes first each time: while stderr is slow the first alone may find room for its prints. */
+	for (size_t turn = 0;; turn++) {
 		(void)bsc__prints_flush();
 		pthread_mutex_lock(&lock);
 		int64_t wait_ms = look_around(&watched);
@@ -311,7 +312,8 @@ static void *run(void *unused)
 		(void)poll(watched.polls, watched.n + 2, (int)wait_ms);
 		while (read(wake_ends[0], byte, sizeof(byte)) > 0) {
 		}
-		for (size_t i = 1; i <= watched.n; i++) {
+		for (size_t k = 0; k < watched.n; k++) {
+			size_t i = 1 + (turn + k) % watched.n;
 			struct bsc__worker *w = watched.of[i];
 			short got = watched.polls[i].revents;
 			if (watched.polls[i].events == POLLIN && got) {

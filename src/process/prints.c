@@ -265,8 +265,12 @@ int64_t bsc__prints_take_late(struct bsc__worker *worker, int64_t now)
 	if (worker->rest.len && pending.end == pending.begin) {
 		due = worker->rest_ms + REST_MS - now;
 		if (due <= 0) {
-			print_rest(worker);
-			due = INT64_MAX;
+			/* Its end may have come while nothing was read, as stderr was full. */
+			bool more = take(worker);
+			if (!more) {
+				print_rest(worker);
+			}
+			due = more && worker->rest.len ? 0 : INT64_MAX;
 		}
 	}
 	unlock_prints(worker);

@@ -4,9 +4,11 @@ stdout, never the protocol."""
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,3 +194,21 @@ def test_what_waits_for_stderr_comes_whole_once_it_is_read():
     for cls in ("Prints", "OtherPrints"):
         assert told.lines(f"process.failing_sources:{cls}") == [f"{'x' * 40} 0 {i:06}" for i in range(20_000)]
     assert told.err.count("\n") == 40_000
+
+
+@pytest.mark.timeout(60)
+def test_lines_stay_whole_where_stderr_is_read_slower_than_they_wait_for_their_end():
+    with unread_host("for thread in threads: thread.join()") as process:
+        assert process.stdout.readline() == "others read on True\n", process.stderr.read()
+        err, pipe = b"", process.stderr.fileno()
+        while read := os.read(pipe, 16_384):
+            err += read
+            if len(err) < 320_000:
+                time.sleep(0.35)
+        assert process.wait(30) == 0
+    lines = err.decode().splitlines()
+    for cls in ("Prints", "OtherPrints"):
+        label = f"[process.failing_sources:{cls}] "
+        told = [line.removeprefix(label) for line in lines if line.startswith(label)]
+        assert [line for line in told if len(line) != len("x" * 40 + " 0 000000")] == []
+        assert len(told) == 20_000
