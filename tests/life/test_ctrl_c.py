@@ -121,17 +121,18 @@ def test_ctrl_c_ends_a_sleep_of_the_main_thread():
         assert "read_partition was interrupted (KeyboardInterrupt)" in program.read()
 
 
-def test_a_session_goes_on_after_ctrl_c():
-    code = """
+@pytest.mark.parametrize("executor", ["inprocess", "process"])
+def test_a_session_goes_on_after_ctrl_c(executor):
+    code = f"""
         import duckdb
         for place in ("infer_schema", "plan_partitions", "read_partition"):
             try:
-                con.execute(query(place=place))
+                con.execute(query(place=place, bascule_executor={executor!r}))
             except (duckdb.InterruptException, RuntimeError):
                 print("CAUGHT", place)
         for _ in range(100_000):
             pass  # a signal left over would come down here
-        print(con.execute(query(place="")).fetchall())
+        print(con.execute(query(place="", bascule_executor={executor!r})).fetchall())
     """
     with terminal(code) as program:
         for place in ("infer_schema", "plan_partitions", "read_partition"):

@@ -31,27 +31,6 @@ def test_ctrl_c_ends_a_script_whose_worker_sleeps(place, threads, monkeypatch):
         assert wait_until(lambda: not marked(mark), 5)
 
 
-def test_a_session_goes_on_after_ctrl_c():
-    code = f"""
-        import duckdb
-        for place in ("infer_schema", "plan_partitions", "read_partition"):
-            try:
-                con.execute(query(place=place, {PROCESS}))
-            except (duckdb.InterruptException, RuntimeError):
-                print("CAUGHT", place)
-        for _ in range(100_000):
-            pass  # a signal left over would come down here
-        print(con.execute(query(place="", {PROCESS})).fetchall())
-    """
-    with terminal(code) as program:
-        for place in ("infer_schema", "plan_partitions", "read_partition"):
-            program.read("READY")
-            program.press_ctrl_c()
-            program.read(f"CAUGHT {place}")
-        assert "[(2,)]" in program.read()
-        assert program.status() == 0
-
-
 def test_ctrl_c_leaves_another_threads_query_alone():
     code = f"""
         import threading, time

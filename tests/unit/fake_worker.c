@@ -674,3 +674,20 @@ int fake_worker(void)
 	fake.schema.release(&fake.schema);
 	return 0;
 }
+
+void fake_at_once(int n, void *(*query)(void *arg))
+{
+	enum { MOST = 32 };
+	static struct bsc_error failures[MOST];
+	pthread_t threads[MOST];
+	assert_true(n <= MOST);
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, query, &failures[i]), 0);
+	}
+	for (int i = 0; i < n; i++) {
+		pthread_join(threads[i], NULL);
+		if (failures[i].status != BSC_OK) {
+			fail_msg("%s", failures[i].message);
+		}
+	}
+}

@@ -45,4 +45,7 @@ struct fake_usage fake_usage(void);
 bool fake_settles(const struct fake_usage *usage);
 void fake_kill_children(void);
 
+/* Runs a query in n threads at once, each with its struct bsc_error for `arg`; fails where one says that it failed. */
+void fake_at_once(int n, void *(*query)(void *arg));
+
 #endif

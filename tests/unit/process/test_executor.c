@@ -140,18 +140,7 @@ static void *query(void *arg)
 static void test_sources_are_read_at_once(void **state)
 {
 	(void)state;
-	enum { N = 4 };
-	static struct bsc_error failures[N];
-	pthread_t threads[N];
-	for (int i = 0; i < N; i++) {
-		assert_int_equal(pthread_create(&threads[i], NULL, query, &failures[i]), 0);
-	}
-	for (int i = 0; i < N; i++) {
-		pthread_join(threads[i], NULL);
-		if (failures[i].status != BSC_OK) {
-			fail_msg("%s", failures[i].message);
-		}
-	}
+	fake_at_once(4, query);
 }
 
 /* ---- one worker ---- */

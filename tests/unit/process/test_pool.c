@@ -129,18 +129,7 @@ static void *query(void *arg)
 static void test_twenty_scans_at_once(void **state)
 {
 	(void)state;
-	enum { N = 20 };
-	static struct bsc_error failures[N];
-	pthread_t threads[N];
-	for (int i = 0; i < N; i++) {
-		assert_int_equal(pthread_create(&threads[i], NULL, query, &failures[i]), 0);
-	}
-	for (int i = 0; i < N; i++) {
-		pthread_join(threads[i], NULL);
-		if (failures[i].status != BSC_OK) {
-			fail_msg("%s", failures[i].message);
-		}
-	}
+	fake_at_once(20, query);
 	/* Those beyond what a scan asks for are not kept. */
 	int64_t until = now_ms() + 10000;
 	while (bsc_process_worker_count() > BSC_WORKERS_DEFAULT && now_ms() < until) {
