@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-pytest_plugins = ["fixtures_java", "fixtures_servers"]
+pytest_plugins = ["fixtures_java", "fixtures_servers", "fixtures_workers"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -152,11 +152,11 @@ class JavaHost:
         self._ask("!begin " + " ".join(sql.splitlines()))
 
     def end(self) -> list[list[Any]]:
-        """Waits for what was begun. Raises as execute."""
+        """Waits for the first of what was begun. Raises as execute."""
         return self._ask("!end")
 
     def cancel(self) -> None:
-        """Cancels what was begun; its end is an error."""
+        """Cancels the last of what was begun; its end is an error."""
         self._ask("!cancel")
 
     def counts(self) -> Counts:

@@ -6,6 +6,7 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayDeque;
 import org.duckdb.DuckDBConnection;
 
 /**
@@ -14,14 +15,19 @@ import org.duckdb.DuckDBConnection;
  *
  * <pre>
  *   !begin SQL   runs it on another connection of the same database, in a thread: {"rows": []} at once
- *   !end         waits for it: its answer
- *   !cancel      cancels it: {"rows": []}
+ *   !end         waits for the first that was begun: its answer
+ *   !cancel      cancels the last that was begun: {"rows": []}
  * </pre>
  */
 public class Host {
-    private static Thread thread;
-    private static Statement running;
-    private static String answer;
+    /** A statement in a thread of its own, and what came of it. */
+    private static class Begun {
+        Thread thread;
+        Statement statement;
+        String answer;
+    }
+
+    private static final ArrayDeque<Begun> ALL_BEGUN = new ArrayDeque<>();
 
     public static void main(String[] args) throws Exception {
         var out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
@@ -39,11 +45,12 @@ public class Host {
             return begin(connection, line.substring("!begin ".length()));
         }
         if (line.equals("!end")) {
-            thread.join();
-            return answer;
+            var first = ALL_BEGUN.removeFirst();
+            first.thread.join();
+            return first.answer;
         }
         if (line.equals("!cancel")) {
-            running.cancel();
+            ALL_BEGUN.getLast().statement.cancel();
             return rows("");
         }
         try (var statement = connection.createStatement()) {
@@ -53,15 +60,17 @@ public class Host {
 
     private static String begin(Connection connection, String sql) throws SQLException {
         var other = connection.unwrap(DuckDBConnection.class).duplicate();
-        running = other.createStatement();
-        thread = new Thread(() -> {
+        var begun = new Begun();
+        begun.statement = other.createStatement();
+        begun.thread = new Thread(() -> {
             try (other) {
-                answer = run(running, sql);
+                begun.answer = run(begun.statement, sql);
             } catch (SQLException e) {
-                answer = error(e);
+                begun.answer = error(e);
             }
         });
-        thread.start();
+        ALL_BEGUN.addLast(begun);
+        begun.thread.start();
         return rows("");
     }
 

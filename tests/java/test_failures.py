@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -37,16 +38,24 @@ def query(**options: object) -> str:
     return f"SELECT * FROM python('{LABEL}'" + "".join(f", {n} := '{v}'" for n, v in options.items()) + ")"
 
 
+def failed(host: JavaHost, sql: str) -> str | None:
+    """The error of a query; None: it went well."""
+    try:
+        host.execute(sql)
+    except HostError as e:
+        return str(e)
+    return None
+
+
 def failure(host: JavaHost, sql: str) -> str:
     """The error of a query that runs beside a healthy one, whose rows are checked, before it and after it."""
-    whole = [list(map(float_or_text, row)) for row in HEALTHY_ROWS]
-    assert [list(map(float_or_text, row)) for row in host.execute(HEALTHY.format(sleep=0))] == whole
+    assert [list(map(float_or_text, row)) for row in host.execute(HEALTHY.format(sleep=0))] == WHOLE
     host.begin(HEALTHY.format(sleep=0.1))
-    with pytest.raises(HostError) as caught:
-        host.execute(sql)
-    assert [list(map(float_or_text, row)) for row in host.end()] == whole
-    assert [list(map(float_or_text, row)) for row in host.execute(HEALTHY.format(sleep=0))] == whole
-    return re.sub(r"worker process \d+", "worker process PID", str(caught.value))
+    text = failed(host, sql)
+    assert [list(map(float_or_text, row)) for row in host.end()] == WHOLE
+    assert [list(map(float_or_text, row)) for row in host.execute(HEALTHY.format(sleep=0))] == WHOLE
+    assert text is not None, sql
+    return re.sub(r"worker process \d+", "worker process PID", text)
 
 
 def float_or_text(value: object) -> object:
@@ -56,6 +65,8 @@ def float_or_text(value: object) -> object:
     except ValueError:
         return value
 
+
+WHOLE = [list(map(float_or_text, row)) for row in HEALTHY_ROWS]
 
 DEATHS = {
     "segfault": "was killed by signal 11 (Segmentation fault)",
@@ -102,6 +113,51 @@ def test_workers_that_never_start(host, tmp_path):
         "/bin/true": "/bin/true: it exited with status 0",
     }.items():
         assert words in failure(host, query(bascule_python=python)), python
+
+
+def test_another_bascule_is_named(host, other_python):
+    text = failure(host, query(bascule_python=other_python))
+    assert f"the interpreter {other_python} (" in text
+    assert "has bascule 99.1" in text
+    assert f"{other_python} -m pip install bascule=={bascule.__version__}" in text
+
+
+def test_a_worker_without_shared_memory_fails_alone(host, no_memfd, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nLD_PRELOAD={no_memfd} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    assert "the system refuses shared memory" in failure(host, query(bascule_python=python))
+
+
+def test_without_descriptors_a_query_fails_and_says_what_to_raise(host):
+    limits = resource.prlimit(host.pid, resource.RLIMIT_NOFILE)
+    texts = []
+    for free in (0, 2, 4, 6, 8):
+        host.begin(HEALTHY.format(sleep=0.3))
+        time.sleep(1)  # it has what it needs
+        used = max(int(fd.name) for fd in Path(f"/proc/{host.pid}/fd").iterdir()) + 1
+        resource.prlimit(host.pid, resource.RLIMIT_NOFILE, (used + free, limits[1]))
+        try:
+            # Another limit: workers of its own.
+            texts.append(failed(host, query(bascule_worker_memory=f"{1000 + free}MB")))
+        finally:
+            resource.prlimit(host.pid, resource.RLIMIT_NOFILE, limits)
+        assert [list(map(float_or_text, row)) for row in host.end()] == WHOLE
+    assert any(texts)
+    for text in filter(None, texts):
+        assert "too many files are open" in text
+        assert "ulimit -n" in text
+    assert failed(host, query(bascule_worker_memory="1GB")) is None
+
+
+def test_fifty_scans_at_once(host):
+    before = host.settled(host.counts())
+    for _ in range(50):
+        host.begin(HEALTHY.format(sleep=0.01))
+    assert f"{LABEL}, partition 1 of 2" in failed(host, query(place="read_partition", how="exit"))
+    for _ in range(50):
+        assert [list(map(float_or_text, row)) for row in host.end()] == WHOLE
+    assert host.settled(before, 20).children <= before.children + 4
 
 
 def test_retries(host, tmp_path):

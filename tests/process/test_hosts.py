@@ -281,29 +281,6 @@ def test_without_descriptors_a_query_fails_and_says_what_to_raise():
         assert "then: it went well" in program.said
 
 
-SHIM = """
-    #include <errno.h>
-    #include <stdlib.h>
-    #include <string.h>
-    int memfd_create(const char *name, unsigned flags)
-    {
-        (void)name; (void)flags;
-        errno = ENOSYS;
-        return -1;
-    }
-"""
-
-
-@pytest.fixture(scope="module")
-def no_memfd(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A library that refuses shared memory, for LD_PRELOAD."""
-    folder = tmp_path_factory.mktemp("shim")
-    source, library = folder / "shim.c", folder / "shim.so"
-    source.write_text(textwrap.dedent(SHIM))
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
-    return str(library)
-
-
 def test_where_the_system_refuses_shared_memory_the_query_says_so(no_memfd):
     code = """
         say(failure(query()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -53,23 +52,6 @@ def cells() -> Iterator[Any]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-
-
-@pytest.fixture
-def other_python(tmp_path: Path) -> Path:
-    """An interpreter with another version of bascule."""
-    package = tmp_path / "other" / "bascule"
-    package.mkdir(parents=True)
-    for name in ("worker.py",):
-        shutil.copy(Path(bascule.__file__).parent / name, package)
-    (package / "__init__.py").write_text('__version__ = "99.1"\n')
-    return script(
-        tmp_path / "python99",
-        f"""
-        #!/bin/sh
-        PYTHONPATH={package.parent} exec {sys.executable} -S "$@"
-        """,
-    )
 
 
 # ---- none starts ----
