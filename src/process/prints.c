@@ -266,11 +266,10 @@ int64_t bsc__prints_take_late(struct bsc__worker *worker, int64_t now)
 		due = worker->rest_ms + REST_MS - now;
 		if (due <= 0) {
 			/* Its end may have come while nothing was read, as stderr was full. */
-			bool more = take(worker);
-			if (!more) {
+			if (!take(worker)) {
 				print_rest(worker);
 			}
-			due = more && worker->rest.len ? 0 : INT64_MAX;
+			due = worker->rest.len ? 0 : INT64_MAX;
 		}
 	}
 	unlock_prints(worker);
