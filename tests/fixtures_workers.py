@@ -12,8 +12,6 @@ import pytest
 
 SHIM = """
     #include <errno.h>
-    #include <stdlib.h>
-    #include <string.h>
     int memfd_create(const char *name, unsigned flags)
     {
         (void)name; (void)flags;
@@ -21,6 +19,13 @@ SHIM = """
         return -1;
     }
 """
+
+
+def interpreter(path: Path, environment: str, flags: str = "") -> Path:
+    """Writes the tests' interpreter with more in its environment."""
+    path.write_text(f'#!/bin/sh\n{environment} exec {sys.executable} {flags} "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +39,12 @@ def no_memfd(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
+def python_without_memfd(no_memfd: str, tmp_path: Path) -> Path:
+    """An interpreter to which the system refuses shared memory."""
+    return interpreter(tmp_path / "python", f"LD_PRELOAD={no_memfd}")
+
+
+@pytest.fixture
 def other_python(tmp_path: Path) -> Path:
     """An interpreter with another version of bascule."""
     import bascule
@@ -42,7 +53,4 @@ def other_python(tmp_path: Path) -> Path:
     package.mkdir(parents=True)
     shutil.copy(Path(bascule.__file__).parent / "worker.py", package)
     (package / "__init__.py").write_text('__version__ = "99.1"\n')
-    python = tmp_path / "python99"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH={package.parent} exec {sys.executable} -S "$@"\n')
-    python.chmod(0o755)
-    return python
+    return interpreter(tmp_path / "python99", f"PYTHONPATH={package.parent}", "-S")

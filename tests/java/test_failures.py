@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,11 +50,11 @@ def failed(host: JavaHost, sql: str) -> str | None:
 
 def failure(host: JavaHost, sql: str) -> str:
     """The error of a query that runs beside a healthy one, whose rows are checked, before it and after it."""
-    assert [list(map(float_or_text, row)) for row in host.execute(HEALTHY.format(sleep=0))] == WHOLE
+    assert numbers(host.execute(HEALTHY.format(sleep=0))) == WHOLE
     host.begin(HEALTHY.format(sleep=0.1))
     text = failed(host, sql)
-    assert [list(map(float_or_text, row)) for row in host.end()] == WHOLE
-    assert [list(map(float_or_text, row)) for row in host.execute(HEALTHY.format(sleep=0))] == WHOLE
+    assert numbers(host.end()) == WHOLE
+    assert numbers(host.execute(HEALTHY.format(sleep=0))) == WHOLE
     assert text is not None, sql
     return re.sub(r"worker process \d+", "worker process PID", text)
 
@@ -66,7 +67,11 @@ def float_or_text(value: object) -> object:
         return value
 
 
-WHOLE = [list(map(float_or_text, row)) for row in HEALTHY_ROWS]
+def numbers(rows: list[Any]) -> list[list[object]]:
+    return [list(map(float_or_text, row)) for row in rows]
+
+
+WHOLE = numbers(HEALTHY_ROWS)
 
 DEATHS = {
     "segfault": "was killed by signal 11 (Segmentation fault)",
@@ -122,11 +127,8 @@ def test_another_bascule_is_named(host, other_python):
     assert f"{other_python} -m pip install bascule=={bascule.__version__}" in text
 
 
-def test_a_worker_without_shared_memory_fails_alone(host, no_memfd, tmp_path):
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nLD_PRELOAD={no_memfd} exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    assert "the system refuses shared memory" in failure(host, query(bascule_python=python))
+def test_a_worker_without_shared_memory_fails_alone(host, python_without_memfd):
+    assert "the system refuses shared memory" in failure(host, query(bascule_python=python_without_memfd))
 
 
 def test_without_descriptors_a_query_fails_and_says_what_to_raise(host):
@@ -142,7 +144,7 @@ def test_without_descriptors_a_query_fails_and_says_what_to_raise(host):
             texts.append(failed(host, query(bascule_worker_memory=f"{1000 + free}MB")))
         finally:
             resource.prlimit(host.pid, resource.RLIMIT_NOFILE, limits)
-        assert [list(map(float_or_text, row)) for row in host.end()] == WHOLE
+        assert numbers(host.end()) == WHOLE
     assert any(texts)
     for text in filter(None, texts):
         assert "too many files are open" in text
@@ -156,7 +158,7 @@ def test_fifty_scans_at_once(host):
         host.begin(HEALTHY.format(sleep=0.01))
     assert f"{LABEL}, partition 1 of 2" in failed(host, query(place="read_partition", how="exit"))
     for _ in range(50):
-        assert [list(map(float_or_text, row)) for row in host.end()] == WHOLE
+        assert numbers(host.end()) == WHOLE
     assert host.settled(before, 20).children <= before.children + 4
 
 

@@ -300,14 +300,11 @@ def test_where_the_system_refuses_shared_memory_the_query_says_so(no_memfd):
         assert count == "0"
 
 
-def test_a_worker_without_shared_memory_fails_alone(no_memfd, tmp_path):
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nLD_PRELOAD={no_memfd} exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+def test_a_worker_without_shared_memory_fails_alone(python_without_memfd):
     code = f"""
         os.environ["PYTHONPATH"] = {str(TESTS)!r}
         with beside_healthy(con):
-            say(failure(query(bascule_python={str(python)!r})))
+            say(failure(query(bascule_python={str(python_without_memfd)!r})))
     """
     with host(code) as program:
         program.finish()
