@@ -60,7 +60,7 @@ static bool accepted(const struct rules *rules)
 	}
 	return !rules->unknown && one_of(rules, 2, "strict", "evolve") && one_of(rules, 3, "layout", "full") &&
 	       one_of(rules, 4, "inprocess", "process") && number_ok(rules, 6, false, 1, 1024) &&
-	       number_ok(rules, 7, true, 0, 366.0 * 86400 * 1000) && number_ok(rules, 8, false, 0, 100) &&
+	       number_ok(rules, 7, true, 0, 366.0 * 86400) && number_ok(rules, 8, false, 0, 100) &&
 	       number_ok(rules, 9, false, 0, 1099511627776.0) && number_ok(rules, 10, false, 67108864, 1125899906842624.0);
 }
 
