@@ -64,11 +64,12 @@ struct number {
 
 static const struct number numbers[SETTING_COUNT] = {
     [SETTING_WORKERS] = {1, BSC_WORKERS_MAX, false, false, "a whole number of worker processes from 1 to 1024"},
-    [SETTING_TIMEOUT] = {0, 1000LL * 366 * 86400, true, false, "a number of seconds, 0 for none"},
+    [SETTING_TIMEOUT] = {0, 1000LL * 366 * 86400, true, false,
+	                     "a number of seconds up to 31622400 (366 days), 0 for none"},
     [SETTING_RETRIES] = {0, 100, false, false, "a whole number from 0 to 100"},
-    [SETTING_READAHEAD] = {0, INT64_C(1) << 40, false, true, "a number of bytes, as 67108864 or '64MiB'"},
+    [SETTING_READAHEAD] = {0, INT64_C(1) << 40, false, true, "a number of bytes up to 1 TiB, as 67108864 or '64MiB'"},
     [SETTING_WORKER_MEMORY] = {INT64_C(1) << 26, INT64_C(1) << 50, false, true,
-	                           "a number of bytes of at least 64 MiB, as '512MiB' or '2GB'"},
+	                           "a number of bytes of at least 64 MiB, up to 1024 TiB, as '512MiB' or '2GB'"},
 };
 
 const char *const *bsc_setting_names(void)

@@ -545,6 +545,12 @@ def test_columns_are_named_by_strings_or_numbers(column):
         ({"bascule_workers": "0"}, "bascule_workers = '0' is not a whole number of worker processes from 1 to 1024"),
         ({"bascule_workers": "two"}, "bascule_workers = 'two' is not a whole number"),
         ({"bascule_timeout": "-1"}, "bascule_timeout = '-1' is not a number of seconds"),
+        (
+            {"bascule_timeout": "31622401"},
+            r"31622401. is not a number of seconds up to 31622400 \(366 days\), 0 for none\.",
+        ),
+        ({"bascule_readahead": "2TiB"}, "bascule_readahead = '2TiB' is not a number of bytes up to 1 TiB"),
+        ({"bascule_worker_memory": "1025TiB"}, "is not a number of bytes of at least 64 MiB, up to 1024 TiB"),
         ({"bascule_readahead": "64 pounds"}, "bascule_readahead = '64 pounds' is not a number of bytes"),
         ({"bascule_worker_memory": "1KB"}, "bascule_worker_memory = '1KB' is not a number of bytes of at least 64 MiB"),
         ({"bascule_retries": "1.5"}, "bascule_retries = '1.5' is not a whole number from 0 to 100"),
