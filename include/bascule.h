@@ -185,20 +185,115 @@ int bsc_locator_parse(struct bsc_str text, struct bsc_locator *out, struct bsc_e
  * may stand quoted in a FROM clause. */
 bool bsc_locator_is_bare(struct bsc_str text);
 
+/* ---- predicates ------------------------------------------------------- */
+
+/* What a query demands of rows, as the class meets it in bascule.filters, whose kinds
+ * these are. Semantics: three-valued NULL; NaN equals itself and is the greatest value;
+ * -0.0 equals 0.0; strings compare by their UTF-8 bytes. */
+enum bsc_filter_kind {
+	BSC_FILTER_AND = 1,
+	BSC_FILTER_OR,
+	BSC_FILTER_NOT,
+	BSC_FILTER_EQUAL,
+	BSC_FILTER_EQUAL_NULL_SAFE, /* IS NOT DISTINCT FROM */
+	BSC_FILTER_GREATER,
+	BSC_FILTER_GREATER_EQUAL,
+	BSC_FILTER_LESS,
+	BSC_FILTER_LESS_EQUAL,
+	BSC_FILTER_IN, /* one literal or more */
+	BSC_FILTER_IS_NULL,
+	BSC_FILTER_IS_NOT_NULL,
+	BSC_FILTER_STARTS_WITH, /* a string's bytes; the literal's format is "u" */
+	BSC_FILTER_ENDS_WITH,
+	BSC_FILTER_CONTAINS,
+};
+
+/* A typed value. All borrowed for the call that takes it.
+ *
+ * format  of the C Data Interface, of a scalar type
+ * value   as an Arrow buffer has one value of that type: a little-endian number, one byte of 0
+ *         or 1 for a boolean, a string's or binary's bytes */
+struct bsc_literal {
+	const char *format;
+	bool valid; /* false: NULL, and no value */
+	struct bsc_str value;
+};
+
+/* A tree of predicates over the columns of one schema. */
+struct bsc_filter;
+
+/* A predicate over one column: n literals, as many as the kind has. out: out. BSC_INVALID: such a
+ * predicate there is none, or it is of more than 8 MiB. */
+int bsc_filter_new(enum bsc_filter_kind kind, int64_t column, const struct bsc_literal *literals, size_t n,
+                   struct bsc_filter **out, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* AND or OR of one child or more, NOT of one. The array is borrowed, the children are moved, on
+ * success. BSC_INVALID: deeper than 64, or of more than 8 MiB. */
+int bsc_filter_join(enum bsc_filter_kind kind, struct bsc_filter *const *children, size_t n, struct bsc_filter **out,
+                    struct bsc_error *err) BSC_MUST_CHECK;
+
+/* The predicates, joined by AND, that bascule.filters wrote as bytes; none: *out is NULL. bytes, schema: borrowed. */
+int bsc_filter_read(struct bsc_str bytes, const struct ArrowSchema *schema, struct bsc_filter **out,
+                    struct bsc_error *err) BSC_MUST_CHECK;
+
+/* The same tree, literal for literal. */
+bool bsc_filter_equal(const struct bsc_filter *a, const struct bsc_filter *b);
+
+void bsc_filter_free(struct bsc_filter *filter);
+
+/* ---- metrics: what a scan counts -------------------------------------- */
+
+/* Where an executor tells what a plan or a reader costs; the core's, for their lifetime. Any thread. */
+struct bsc_meter;
+
+/* Time, in nanoseconds: in the class's own code; waiting for it, for a lock or for a worker. */
+void bsc_meter_time(struct bsc_meter *meter, int64_t python_ns, int64_t waiting_ns);
+/* Bytes that lay read and not yet asked for: the most is kept. */
+void bsc_meter_ahead(struct bsc_meter *meter, int64_t bytes);
+/* What the class counts itself (bascule.report_metric): values of one name are added. Names beyond
+ * BSC_METRICS_MAX of a scan, and longer than BSC_METRIC_NAME_MAX bytes, are not kept: false. */
+#define BSC_METRICS_MAX 64
+#define BSC_METRIC_NAME_MAX 128
+bool bsc_meter_report(struct bsc_meter *meter, struct bsc_str name, double value);
+
 /* ---- what runs the class: the executor -------------------------------- */
 
-/* What a query asks of one scan. */
+/* What a query asks of one scan. All borrowed for the call. A zeroed one asks for everything. */
 struct bsc_request {
 	/* Columns to hand over, as indices into the schema, in the engine's order;
 	 * may repeat. NULL: all of them. */
 	const int64_t *columns;
 	int64_t n_columns;
+	/* Rows that the query drops anyway: hints, batches may hold others. NULL: none. */
+	const struct bsc_filter *filter;
+	/* Rows that the query wants at most, of those for which the filter is true: asked only where
+	 * the class applies it exactly, or where there is none. A cursor hands over no more. */
+	bool limited;
+	int64_t limit;
 };
 
 /* The same, as an executor sees it: hints for the class. */
 struct bsc_hints {
 	const char *const *columns; /* names, each column once; NULL: all columns */
 	int64_t n_columns;
+	struct bsc_str filters; /* as bascule.filters reads them */
+	bool limited;
+	int64_t limit;
+};
+
+/* What a class answered to a plan. Zeroed before the call. */
+struct bsc_planned {
+	int64_t n_partitions;
+	int64_t n_pruned; /* more partitions, which hold no row that the query wants */
+	int64_t *rows;    /* of each partition, exactly; -1: unknown. malloc'ed; NULL: of none */
+	char *pushed;     /* what of the filter the class was told, for people. malloc'ed; NULL: nothing */
+};
+
+/* What a class says of its size. */
+struct bsc_statistics {
+	int64_t n_rows; /* -1: unknown */
+	int64_t n_bytes;
+	bool exact; /* n_rows is no estimate */
 };
 
 /* What becomes of batches whose columns are not those of infer_schema. */
@@ -272,14 +367,22 @@ struct bsc_executor {
 	/* After the last reader and plan of the instance. */
 	void (*close)(void *instance);
 
-	int (*plan)(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
-	            int64_t *n_partitions_out, struct bsc_error *err);
+	/* NULL: nothing is known. */
+	int (*statistics)(void *instance, const struct bsc_poll *poll, struct bsc_statistics *out, struct bsc_error *err);
+	/* Which of the predicates that are joined by AND does every read apply exactly? exact: one for each, false
+	 * before the call. NULL: none. */
+	int (*claim)(void *instance, struct bsc_str filters, const struct bsc_poll *poll, bool *exact, size_t n,
+	             struct bsc_error *err);
+
+	/* meter: outlives the plan. */
+	int (*plan)(void *instance, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
+	            void **plan_out, struct bsc_planned *planned, struct bsc_error *err);
 	void (*plan_free)(void *plan);
 	/* How many readers of a plan get on at the same time; more wait for each other. NULL: any number. */
 	int64_t (*plan_readers)(void *plan);
 
-	/* Does not wait: what takes time is read_next's. */
-	int (*read_open)(void *plan, int64_t partition, void **reader_out, struct bsc_error *err);
+	/* Does not wait: what takes time is read_next's. meter: outlives the reader. */
+	int (*read_open)(void *plan, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err);
 	/* array: out; release == NULL: nothing this time, and if *ended no more at
 	 * all. schema: out, or release == NULL where it is that of the batch before.
 	 * All three are zeroed before the call. */
@@ -357,6 +460,16 @@ void bsc_schema_describe(const struct ArrowSchema *field, char *text, size_t cap
  * it has none. */
 struct bsc_str bsc_schema_metadata(const struct ArrowSchema *field, const char *key);
 
+/* What the class says of its size: asked once for a source. One that raises says nothing, which is logged;
+ * BSC_CANCELLED and the like are errors. poll: borrowed for the call, may be NULL. */
+int bsc_source_statistics(struct bsc_source *source, const struct bsc_poll *poll, struct bsc_statistics *out,
+                          struct bsc_error *err) BSC_MUST_CHECK;
+
+/* For engines that need not check again what a source applies: which of the predicates that `filters` joins by AND
+ * does the class apply exactly, whatever else it is asked? filters: as bsc_filter_read takes them. exact: n of them. */
+int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const struct bsc_poll *poll, bool *exact,
+                     size_t n, struct bsc_error *err) BSC_MUST_CHECK;
+
 /* "pkg.mod:Class", for messages. Borrowed. */
 const char *bsc_source_label(const struct bsc_source *source);
 
@@ -373,6 +486,12 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, c
                  struct bsc_plan **out, struct bsc_error *err) BSC_MUST_CHECK;
 
 int64_t bsc_plan_partition_count(const struct bsc_plan *plan);
+
+/* How many rows all partitions have, exactly; -1: not known, or the plan has a filter. */
+int64_t bsc_plan_row_count(const struct bsc_plan *plan);
+
+/* What of the request's filter the class was told, for people; "" for nothing. Borrowed. */
+const char *bsc_plan_pushed(const struct bsc_plan *plan);
 
 /* How many of its partitions can be read at the same time, 1 or more: a host with more cursors would have some of them
  * wait for others. */
@@ -437,6 +556,15 @@ int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, stru
 /* Partition of the last batch: never decreases for one cursor. -1 before. */
 int64_t bsc_cursor_partition(const struct bsc_cursor *cursor);
 void bsc_cursor_close(struct bsc_cursor *cursor);
+
+/* ---- what scans did --------------------------------------------------- */
+
+/* Forgets the scans that have ended. Any thread. */
+void bsc_scans_forget(void);
+
+/* The scans of this process, the newest first: those that run, and the last hundred. A struct array
+ * of one row each, docs/metrics.md lists the columns. schema, array: out. Any thread. */
+int bsc_scans_export(struct ArrowSchema *schema, struct ArrowArray *array, struct bsc_error *err) BSC_MUST_CHECK;
 
 #ifdef __cplusplus
 }

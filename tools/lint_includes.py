@@ -15,11 +15,12 @@ ROOT = Path(__file__).parents[1]
 MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "include": (),
     "src/base": ("bascule.h", "base/"),
+    "src/filter": ("bascule.h", "base/", "filter/", "nanoarrow/"),
     "src/process": ("bascule.h", "base/", "process/", "nanoarrow/"),
     "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
-    "src/scan": ("bascule.h", "base/", "source/", "scan/", "nanoarrow/"),
+    "src/scan": ("bascule.h", "base/", "filter/", "source/", "scan/", "nanoarrow/"),
     "engines/duckdb": (
-        *("bascule.h", "api.h", "call.h", "nested.h", "register.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
+        *("bascule.h", "api.h", "call.h", "nested.h", "pushdown.h", "register.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
     ),
     "python/bascule/_native": (
         "bascule.h",
@@ -30,6 +31,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "hosting.h",
         "imported.h",
         "inprocess.h",
+        "metrics.h",
         "raised.h",
         "run.h",
         "trimmed.h",

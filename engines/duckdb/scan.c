@@ -4,6 +4,8 @@
  *
  *   bind         planning, once or more for a query: which columns are there?
  *                -> bind data: the source, open
+ *   filter       optimizing, any number of times: these predicates stand above the scan
+ *   pushdown     -> bind data: hints, by which the class may leave rows out
  *   init global  execution begins: which columns are read, how many threads may?
  *                -> global state: plan and scan
  *   init local   a thread joins in -> local state: cursor and importer
@@ -24,11 +26,20 @@
 
 #include "call.h"
 #include "nested.h"
+#include "pushdown.h"
 #include "types.h"
 
 /* Without an estimate DuckDB takes a scan for one row and joins it the wrong way
  * round. */
 #define DEFAULT_CARDINALITY 1000000
+
+/* Bind data: of one scan in one plan. A source may have several, each with its own hints. A copy of a scan is bound
+ * anew, without hints. Not changed any more once the plan is executed, which may be many times. */
+struct binding {
+	struct bsc_source *source;
+	struct bsc_filter *hints;
+	bool offered; /* predicates, at least once */
+};
 
 struct global {
 	struct bsc_plan *plan;
@@ -78,7 +89,10 @@ static int interrupted(void *ctx)
 
 static void bind_destroy(void *data)
 {
-	bsc_source_close(data);
+	struct binding *binding = data;
+	bsc_filter_free(binding->hints);
+	bsc_source_close(binding->source);
+	free(binding);
 }
 
 static bool bind_equals(void *a, void *b)
@@ -171,6 +185,21 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 	arrow.release(&arrow);
 }
 
+/* Tells the optimizer how many rows there are. */
+static void estimate(struct bsc_source *source, duckdb_v2_table_function_bind_info_handle result,
+                     const struct bsc_poll *poll, duckdb_v2_error_info_handle *err)
+{
+	struct bsc_statistics statistics;
+	struct bsc_error error;
+	if (bsc_source_statistics(source, poll, &statistics, &error) != BSC_OK) {
+		fail_with(err, &error);
+		return;
+	}
+	bool known = statistics.n_rows >= 0;
+	(void)duckdb_v2_table_function_bind_set_cardinality(result, known ? (idx_t)statistics.n_rows : DEFAULT_CARDINALITY,
+	                                                    known && statistics.exact, NULL);
+}
+
 static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_function_bind_info_handle result,
                  duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
@@ -183,15 +212,37 @@ static void bind(duckdb_v2_function_bind_info_handle info, duckdb_v2_table_funct
 	if (!source) {
 		return;
 	}
-	duckdb_v2_opaque data = {source, bind_destroy, bind_equals};
-	if (duckdb_v2_function_bind_set_bind_data(info, &data, err) != DUCKDB_V2_ERROR_NONE) {
+	struct binding *binding = calloc(1, sizeof(*binding));
+	if (!binding) {
 		bsc_source_close(source);
+		fail_text(err, DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY, "python(): out of memory");
+		return;
+	}
+	binding->source = source;
+	duckdb_v2_opaque data = {binding, bind_destroy, bind_equals};
+	if (duckdb_v2_function_bind_set_bind_data(info, &data, err) != DUCKDB_V2_ERROR_NONE) {
+		bind_destroy(binding);
 		return;
 	}
 	if (nested_check_schema(source, err)) {
 		declare_columns(source, result, context, err);
 	}
-	(void)duckdb_v2_table_function_bind_set_cardinality(result, DEFAULT_CARDINALITY, false, NULL);
+	estimate(source, result, &poll, err);
+}
+
+/* ---- filter pushdown ---- */
+
+static void filter_pushdown(duckdb_v2_table_function_filter_pushdown_info_handle info, duckdb_v2_context_handle context,
+                            duckdb_v2_error_info_handle *err)
+{
+	(void)context;
+	void *data = NULL;
+	if (duckdb_v2_table_function_filter_pushdown_get_bind_data(info, &data, err) == DUCKDB_V2_ERROR_NONE) {
+		struct binding *binding = data;
+		struct bsc_filter *now = pushdown_take(info, bsc_source_schema(binding->source));
+		binding->hints = binding->offered ? pushdown_either(binding->hints, now) : now;
+		binding->offered = true;
+	}
 }
 
 /* ---- init ---- */
@@ -241,12 +292,14 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
                         duckdb_v2_error_info_handle *err)
 {
 	const struct bsc_poll poll = {interrupted, context};
-	void *source = NULL;
+	void *bound = NULL;
 	struct bsc_error error;
 	idx_t n = 0;
-	if (duckdb_v2_table_function_init_global_get_bind_data(info, &source, err) != DUCKDB_V2_ERROR_NONE) {
+	if (duckdb_v2_table_function_init_global_get_bind_data(info, &bound, err) != DUCKDB_V2_ERROR_NONE) {
 		return;
 	}
+	const struct binding *binding = bound;
+	struct bsc_source *source = binding->source;
 	struct global *global = calloc(1, sizeof(*global));
 	int64_t *columns = take_columns(info, bsc_source_schema(source), &n, err);
 	if (!columns || !global) {
@@ -255,7 +308,7 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 		}
 		goto fail;
 	}
-	struct bsc_request request = {columns, (int64_t)n};
+	struct bsc_request request = {.columns = columns, .n_columns = (int64_t)n, .filter = binding->hints};
 	if (bsc_plan_new(source, &request, &poll, &global->plan, &error) != BSC_OK ||
 	    bsc_scan_open(global->plan, &global->scan, &error) != BSC_OK) {
 		fail_with(err, &error);
@@ -452,6 +505,7 @@ DUCKDB_V2_ERROR scan_set_callbacks(duckdb_v2_table_function_handle function, duc
 {
 	DUCKDB_V2_ERROR code;
 	TRY(duckdb_v2_table_function_set_bind_callback(function, bind, err));
+	TRY(duckdb_v2_table_function_set_filter_pushdown_callback(function, filter_pushdown, err));
 	TRY(duckdb_v2_table_function_set_init_global_callback(function, init_global, err));
 	TRY(duckdb_v2_table_function_set_init_local_callback(function, init_local, err));
 	TRY(duckdb_v2_table_function_set_exec_callback(function, exec, err));

@@ -11,7 +11,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from bascule._extension import extension_path
-from bascule.contract import ArrowBatchDataSource, Option
+from bascule._metrics import report_metric, scans
+from bascule.contract import ArrowBatchDataSource, Option, Statistics
 from bascule.errors import BasculeError, ContractError, MismatchError, OptionError, SourceNotFoundError
 from bascule.options import Options, declared
 
@@ -28,9 +29,12 @@ __all__ = [
     "OptionError",
     "Options",
     "SourceNotFoundError",
+    "Statistics",
     "connect",
     "declared",
     "extension_path",
+    "report_metric",
+    "scans",
 ]
 
 

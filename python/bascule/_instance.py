@@ -15,16 +15,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bascule import _locate
+from bascule._hints import Hints, may_hold, missing_filters, rows_of, takes
 from bascule._identity import marks_of, same_marks
 from bascule._locate import a
-from bascule.contract import Option
-from bascule.errors import ContractError, describe, mask, printable
+from bascule.contract import Option, Statistics
+from bascule.errors import ContractError, OptionError, describe, mask, printable
 from bascule.options import Options, declared
 
-__all__ = ["Found", "Instance", "keep", "not_arrow", "release", "resolve", "shutdown", "trimming", "warn"]
+__all__ = ["Found", "Instance", "Plan", "keep", "not_arrow", "release", "resolve", "shutdown", "trimming", "warn"]
 
 _METHODS = ("infer_schema", "plan_partitions", "read_partition")
 _log = logging.getLogger("bascule")
+_NO_HINTS = Hints()
 
 
 class Found:
@@ -109,6 +111,37 @@ def warn(text: str) -> None:
     _log.warning("%s", text)
 
 
+class Plan:
+    """The partitions of one query.
+
+    Args:
+        specs: of those that may hold a row that it wants.
+        n_pruned: how many more there are.
+        rows: of each, exactly, -1 for unknown; None where none is known.
+        pushed: its predicates, for people; "" where the class takes none.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        hints: Hints,
+        specs: list[dict[str, Any]],
+        n_pruned: int,
+        rows: list[int] | None,
+        pushed: str,
+    ) -> None:
+        self.instance = instance
+        self.hints = hints
+        self.specs = specs
+        self.n_pruned = n_pruned
+        self.rows = rows
+        self.pushed = pushed
+
+    def read(self, partition: int) -> Iterator[object]:
+        """The items of one partition."""
+        return self.instance.read(self.specs[partition], self.hints)
+
+
 class Instance:
     """One instance of a user's class, with its options.
 
@@ -127,7 +160,8 @@ class Instance:
         self.step = ""  # what open() is doing, for messages
         self.inferred = False  # infer_schema was asked
         self.evolve = evolve
-        self._plan_columns = self._read_columns = False
+        self._plan_takes: tuple[str, ...] = ()
+        self._read_takes: tuple[str, ...] = ()
         self._cls = found.cls
         self._schema: Any = None  # as pyarrow's, for evolve
 
@@ -158,8 +192,8 @@ class Instance:
             self.options.mark_secrets(declarations)
             self._keep_secrets()
             self.options = declared(self.options, declarations)
-        self._plan_columns = _takes_columns(self._cls.plan_partitions)  # type: ignore[attr-defined]
-        self._read_columns = _takes_columns(self._cls.read_partition)  # type: ignore[attr-defined]
+        self._plan_takes = takes(self._cls.plan_partitions)  # type: ignore[attr-defined]
+        self._read_takes = takes(self._cls.read_partition)  # type: ignore[attr-defined]
         self.step = "__init__"
         self.object = self._cls()
 
@@ -179,22 +213,79 @@ class Instance:
     def _keep_secrets(self) -> None:
         self.secrets = sorted({*self.secrets, *self.options.secrets()}, key=len, reverse=True)
 
-    def plan(self, columns: tuple[str, ...] | None) -> list[dict[str, Any]]:
-        """The partition specs for a query that reads ``columns`` (None: all)."""
-        more = {"columns": _list(columns)} if self._plan_columns else {}
-        specs = self.object.plan_partitions(self.options, **more)
+    def has_statistics(self) -> bool:
+        return callable(getattr(self._cls, "statistics", None))
+
+    def statistics(self) -> tuple[int, int, bool] | None:
+        """Rows and bytes, -1 for unknown, and whether the rows are exact; None where the class says nothing.
+
+        An estimate changes no result, so what the class raises is logged.
+        """
+        try:
+            found = self.object.statistics(self.options) if self.has_statistics() else None
+        except Exception as e:
+            _log.warning("%s", describe(e, f"{self.label}: statistics", self.secrets))
+            return None
+        if found is None:
+            return None
+        if not isinstance(found, Statistics):
+            raise ContractError(f"returned {a(found)}, expected a bascule.Statistics or None")
+        rows, size = found.num_rows, found.total_bytes
+        for name, number in (("num_rows", rows), ("total_bytes", size)):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
+                raise ContractError(f"returned Statistics with {name} = {number!r}, which is no number of at least 0")
+        most = 2**63 - 1
+        return (
+            -1 if rows is None else min(rows, most),
+            -1 if size is None else min(size, most),
+            bool(found.exact) and rows is not None,
+        )
+
+    def claim(self, data: bytes) -> list[bool]:
+        """Which of the predicates in ``data`` every read applies exactly, so that nobody need check them again."""
+        filters = Hints(data=data).filters
+        push = getattr(self.object, "push_filters", None)
+        if not callable(push) or not filters:
+            return [False] * len(filters)
+        left = push(filters, self.options)
+        try:
+            left = tuple(left)
+        except TypeError:
+            raise ContractError(f"returned {a(left)}, expected a list of the predicates that are left to do") from None
+        for filter in left:
+            if filter not in filters:
+                raise ContractError(f"returned {filter!r:.200}, which is none of the predicates that it was given")
+        claimed = [filter not in left for filter in filters]
+        if any(claimed) and "filters" not in (*self._plan_takes, *self._read_takes):
+            raise ContractError(
+                "claims predicates, but neither plan_partitions nor read_partition takes them: write `*, filters=()`"
+            )
+        return claimed
+
+    def plan(self, hints: Hints = _NO_HINTS, demand: bool = True) -> Plan:
+        """The partitions that a query asks for; ``demand``: which must restrict what the class requires."""
+        required = getattr(self._cls, "required_filters", None)
+        if demand and required is not None and (missing := missing_filters(required, hints.filters)):
+            raise OptionError(missing)
+        specs = self.object.plan_partitions(self.options, **hints.of(self._plan_takes))
         if not isinstance(specs, (list, tuple)):
             raise ContractError(f"returned {a(specs)}, expected a list of dicts")
+        kept: list[dict[str, Any]] = []
+        rows: list[int] = []
         for i, spec in enumerate(specs):
             if not isinstance(spec, dict):
                 raise ContractError(f"returned a list whose item {i} is {a(spec)}, expected a dict")
-        return list(specs)
+            if may_hold(spec, i, hints.filters):
+                kept.append(spec)
+                rows.append(rows_of(spec, i))
+        told = hints.filters and "filters" in (*self._plan_takes, *self._read_takes)
+        pushed = self.masked(hints.text()) if told else ""
+        return Plan(self, hints, kept, len(specs) - len(kept), rows if any(n >= 0 for n in rows) else None, pushed)
 
-    def read(self, spec: dict[str, Any], columns: tuple[str, ...] | None) -> Iterator[object]:
+    def read(self, spec: dict[str, Any], hints: Hints = _NO_HINTS) -> Iterator[object]:
         """The items that the class yields for one partition."""
-        more = {"columns": _list(columns)} if self._read_columns else {}
         # A copy: what a class does to it must not reach the next read.
-        items = self.object.read_partition(dict(spec), self.options, **more)
+        items = self.object.read_partition(dict(spec), self.options, **hints.of(self._read_takes))
         if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
             items = (items,)
         try:
@@ -205,7 +296,7 @@ class Instance:
             return batches
         from bascule import _evolve
 
-        return _evolve.conform(batches, self._schema, columns)
+        return _evolve.conform(batches, self._schema, hints.columns)
 
     def close(self) -> None:
         """``close()`` of the class, where it has one. What it raises is logged: nobody waits for it."""
@@ -255,10 +346,6 @@ def trimming(schema: Any, columns: tuple[str, ...]) -> tuple[Any, list[int] | No
     return schema, indices if worth_it else None
 
 
-def _list(columns: tuple[str, ...] | None) -> list[str] | None:
-    return None if columns is None else list(columns)
-
-
 def _needed_arguments(cls: type) -> str | None:
     """The parameters without a default of the class's constructor, or None."""
     try:
@@ -267,16 +354,3 @@ def _needed_arguments(cls: type) -> str | None:
         return None
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return ", ".join(needed) or None
-
-
-def _takes_columns(method: Any) -> bool:
-    """True if a method has the keyword-only parameter ``columns``."""
-    try:
-        parameter = inspect.signature(method).parameters.get("columns")
-    except (TypeError, ValueError):
-        return False
-    if parameter is not None and parameter.kind is not parameter.KEYWORD_ONLY:
-        raise ContractError(
-            f"takes columns in {method.__name__}, but not by keyword alone: write `*, columns=None` behind the other parameters"
-        )
-    return parameter is not None

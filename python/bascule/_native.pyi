@@ -22,8 +22,20 @@ class Source:
     def __new__(cls, name: str, options: Mapping[str, str] | None = None) -> Source: ...
     @property
     def label(self) -> str: ...
-    def plan(self, columns: Sequence[str | int] | None = None) -> Plan:
-        """Asks the class for its partitions. ``columns``: names or numbers, in order; None: all."""
+    def plan(
+        self, columns: Sequence[str | int] | None = None, filters: bytes | None = None, limit: int | None = None
+    ) -> Plan:
+        """Asks the class for its partitions.
+
+        Args:
+            columns: names or numbers, in order; None: all.
+            filters: hints, as ``bascule.filters._wire.dump`` writes them: batches may hold other rows.
+            limit: the most rows that one partition hands over; asked of a class only where it applies all filters exactly.
+        """
+    def claim(self, filters: bytes, n: int) -> list[bool]:
+        """Which of the ``n`` predicates every read applies exactly (``push_filters``)."""
+    def statistics(self) -> tuple[int, int, bool]:
+        """Rows and bytes, -1 for unknown, and whether the rows are exact."""
     def __arrow_c_schema__(self) -> object: ...
 
 class Plan:
@@ -31,6 +43,12 @@ class Plan:
 
     @property
     def partition_count(self) -> int: ...
+    @property
+    def row_count(self) -> int | None:
+        """The exact number of rows of all partitions; None where it isn't known, or predicates were asked."""
+    @property
+    def pushed(self) -> str:
+        """What of the predicates the class was told, for people."""
     def scan(self) -> Scan:
         """One execution; a plan may be executed any number of times."""
     def __arrow_c_schema__(self) -> object: ...
@@ -65,6 +83,12 @@ def register_duckdb(library_path: str) -> None:
 def close_gate(timeout_ms: int = 10_000) -> int:
     """Lets no thread enter Python any more and waits for those inside. How many are left. Runs at exit."""
 
+def scans() -> tuple[object, object]:
+    """The scans of this process, as ``__arrow_c_array__`` gives a record batch."""
+
+def report_metric(name: str, value: float) -> bool:
+    """Adds to a count of the scan that runs on this thread. False: there is none, or it has too many."""
+
 class Serving:
     """The worker's end of the conversation with a host (src/process/wire.h), over a socket.
 
@@ -77,8 +101,10 @@ class Serving:
         """Waits for the next request, SETUP, CLOSE or FREE: type, number, payload. None: there is no more to do."""
     def answer(self, type: int, number: int, payload: bytes) -> None:
         """Sends a frame. That the host is gone is no error: :meth:`receive` says it."""
-    def opened(self, number: int, schema: object | None, identity: str) -> None:
+    def opened(self, number: int, schema: object | None, identity: str, statistics: bool) -> None:
         """Sends OPENED. ``schema``: anything with ``__arrow_c_schema__``."""
+    def spent(self, ns: int) -> None:
+        """Time in the class, of the request that lasts."""
     def fail(self, number: int, status: int, text: str) -> None:
         """Sends FAILED, of a long text head and tail."""
     def stream(self, number: int, window: int, items: Iterator[object], columns: tuple[str, ...] | None) -> None:

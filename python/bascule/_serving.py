@@ -9,12 +9,14 @@ import resource
 import signal
 import struct
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from bascule import _fresh, _identity, _instance, _native, _specs
-from bascule._instance import Found, Instance
+from bascule._hints import Hints
+from bascule._instance import Found, Instance, Plan
 from bascule._wire import Frame, Reader, Status, text, texts
 from bascule.errors import BasculeError, MismatchError, OptionError, SourceNotFoundError, describe
 
@@ -62,6 +64,7 @@ class _Worker:
         self._serving = serving
         self._open: dict[int, _Open] = {}
         self._plans: dict[int, list[dict[str, Any]]] = {}
+        self._last_hints = Hints()
         self._busy = self._interrupted = False
         self._directory = ""
         self._environment: dict[bytes, bytes] = {}  # the host's
@@ -75,6 +78,8 @@ class _Worker:
             Frame.OPEN: self._open_instance,
             Frame.PLAN: self._plan,
             Frame.READ: self._read,
+            Frame.STATISTICS: self._statistics,
+            Frame.CLAIM: self._claim,
         }
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
@@ -219,7 +224,8 @@ class _Worker:
         if infer:
             self._infer(opened)
         self._attempt = f"{label}: infer_schema"  # the schema is exported
-        return lambda: self._serving.opened(number, opened.schema if infer else None, opened.identity)
+        has_statistics = opened.instance.has_statistics()
+        return lambda: self._serving.opened(number, opened.schema if infer else None, opened.identity, has_statistics)
 
     def _made(
         self,
@@ -277,42 +283,79 @@ class _Worker:
         self._instance = opened.instance
         return opened
 
+    def _hints(self, reader: Reader) -> Hints:
+        """What a query asks for: the same again for each of its partitions."""
+        hints = Hints(reader.columns(), reader.data(), reader.optional("q"))
+        if hints != self._last_hints:
+            self._last_hints = hints
+        return self._last_hints
+
+    def _statistics(self, number: int, reader: Reader) -> _Answer:
+        (key,) = reader.numbers("Q")
+        opened = self._opened(key)
+        self._infer(opened)
+        self._attempt = f"{opened.instance.label}: statistics"
+        found = opened.instance.statistics()
+        payload = struct.pack("<BqqB", found is not None, *(found or (-1, -1, False)))
+        return lambda: self._serving.answer(Frame.COUNTED, number, payload)
+
+    def _claim(self, number: int, reader: Reader) -> _Answer:
+        (key,) = reader.numbers("Q")
+        opened = self._opened(key)
+        self._infer(opened)
+        self._attempt = f"{opened.instance.label}: push_filters"
+        claimed = opened.instance.claim(reader.data())
+        payload = struct.pack("<I", len(claimed)) + bytes(claimed)
+        return lambda: self._serving.answer(Frame.CLAIMED, number, payload)
+
     def _plan(self, number: int, reader: Reader) -> _Answer:
-        key, plan = reader.numbers("QQ")
-        columns = reader.columns()
+        key, kept = reader.numbers("QQ")
+        hints = self._hints(reader)
         opened = self._opened(key)
         self._infer(opened)  # the plan may stand on what it found
         self._attempt = f"{opened.instance.label}: plan_partitions"
-        specs = opened.instance.plan(columns)
-        pickles = [_specs.dump(spec) for spec in specs]
+        begun = time.perf_counter_ns()
+        plan = opened.instance.plan(hints)
+        self._serving.spent(time.perf_counter_ns() - begun)
+        pickles = [_specs.dump(spec) for spec in plan.specs]
         # They may hold what ends with them: a session, a lock.
-        self._plans[plan] = specs
-        return lambda: self._planned(number, pickles)
+        self._plans[kept] = plan.specs
+        return lambda: self._planned(number, plan, pickles)
 
-    def _planned(self, number: int, pickles: list[bytes]) -> None:
+    def _planned(self, number: int, plan: Plan, pickles: list[bytes]) -> None:
+        rows = plan.rows or [-1] * len(pickles)
         together: list[bytes] = []
-        n_bytes = 0
-        for pickle in pickles:
+        n_bytes = first = 0
+
+        def send() -> None:
+            counts = rows[first : first + len(together)]
+            payload = texts(together) + struct.pack(f"<{len(counts)}q", *counts)
+            self._serving.answer(Frame.SPECS, number, payload)
+
+        for i, pickle in enumerate(pickles):
             if together and n_bytes + len(pickle) > _SPECS_BYTES:
-                self._serving.answer(Frame.SPECS, number, texts(together))
-                together, n_bytes = [], 0
+                send()
+                together, n_bytes, first = [], 0, i
             together.append(pickle)
             n_bytes += len(pickle)
         if together:
-            self._serving.answer(Frame.SPECS, number, texts(together))
-        self._serving.answer(Frame.PLANNED, number, struct.pack("<q", len(pickles)))
+            send()
+        payload = struct.pack("<qqB", len(pickles), plan.n_pruned, plan.rows is not None) + text(plan.pushed)
+        self._serving.answer(Frame.PLANNED, number, payload)
 
     def _read(self, number: int, reader: Reader) -> _Answer:
         key, partition, n_partitions, window = reader.numbers("QqqQ")
-        columns = reader.columns()
+        hints = self._hints(reader)
         opened = self._opened(key)
         instance = opened.instance
         if instance.evolve:
             self._infer(opened)
         self._attempt = f"{instance.label}, partition {partition} of {n_partitions}: read_partition"
-        items = instance.read(_specs.load(reader.data()), columns)
+        begun = time.perf_counter_ns()
+        items = instance.read(_specs.load(reader.data()), hints)
+        self._serving.spent(time.perf_counter_ns() - begun)
         try:
-            self._serving.stream(number, window, items, columns)
+            self._serving.stream(number, window, items, hints.columns)
         finally:
             instance.end(items)
         return lambda: self._serving.answer(Frame.END, number, b"")

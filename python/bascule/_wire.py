@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from enum import IntEnum
 
-VERSION = 1
+VERSION = 2
 
 
 class Frame(IntEnum):
@@ -23,6 +23,9 @@ class Frame(IntEnum):
     PREPARED = 9
     FAILED = 10
     CLOSED = 11
+    COUNTED = 12
+    CLAIMED = 13
+    METRICS = 14
     SETUP = 32
     PREPARE = 33
     OPEN = 34
@@ -34,6 +37,8 @@ class Frame(IntEnum):
     FREE = 40
     CLOSE = 41
     QUIT = 42
+    STATISTICS = 43
+    CLAIM = 44
 
 
 class Status(IntEnum):
@@ -81,6 +86,11 @@ class Reader:
     def columns(self) -> tuple[str, ...] | None:
         """Names, or that all columns are wanted."""
         return tuple(self.texts()) if self.numbers("B")[0] else None
+
+    def optional(self, layout: str) -> int | None:
+        """A number that may be given: *u8* says whether."""
+        given, value = self.numbers("B" + layout)
+        return value if given else None
 
 
 def data(value: bytes) -> bytes:

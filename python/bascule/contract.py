@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ArrowBatchDataSource", "Option"]
+__all__ = ["ArrowBatchDataSource", "Option", "Statistics"]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _TYPE_NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
@@ -79,6 +79,21 @@ class Option:
         return f"{article}{words}" + (f" of at least {self.minimum:g}" if self.minimum is not None else "")
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """What a source says of its size: what ``statistics(options)`` returns, for an engine's optimizer.
+
+    Args:
+        num_rows: of the whole table, before any predicate; None where it isn't known.
+        exact: ``num_rows`` is no estimate.
+        total_bytes: about as much as all columns take as Arrow; None where it isn't known.
+    """
+
+    num_rows: int | None = None
+    exact: bool = False
+    total_bytes: int | None = None
+
+
 class ArrowBatchDataSource(ABC):
     """A table that is read as Arrow record batches, one partition at a time.
 
@@ -89,9 +104,24 @@ class ArrowBatchDataSource(ABC):
 
     A class takes part in more by having more:
 
-    - a keyword-only ``columns`` on ``plan_partitions`` or ``read_partition``:
-      the names of the columns that the query reads, in its order, or ``None``
-      for all. A hint: any superset within the schema may be returned.
+    - keyword-only ``columns``, ``filters`` or ``limit`` on ``plan_partitions`` or
+      ``read_partition``: ``columns`` are the names of the columns that the query
+      reads, in its order, or ``None`` for all; ``filters`` a tuple of predicates
+      (:mod:`bascule.filters`), joined by AND, of the rows that it wants; ``limit``
+      how many of those it wants at most, or ``None``. Hints: any superset of the
+      columns within the schema, and of the rows, may be returned.
+    - ``push_filters(filters, options)``: returns those of the predicates that
+      reads do *not* apply exactly; engines that can then need not check the
+      others. It only answers: one instance serves several queries at once.
+    - ``statistics(options)``: returns :class:`Statistics`, or ``None``.
+    - ``required_filters``, a list of lists of column names: a query must restrict
+      all columns of one of them.
+    - ``cache_partitions = True``: what ``plan_partitions`` returned may be used
+      again for the time of ``bascule_cache_ttl``.
+    - a partition spec with ``"bascule_bounds": {column: (min, max)}``, which no value
+      of the partition is outside of, or ``"bascule_rows"``, the exact number of its
+      rows: it is then not read where the query can't want it, and counted without
+      reading.
     - ``close()``: called once per instance, after its last read, however the
       scan ended.
     - ``OPTIONS``, a tuple of :class:`Option`: the options are checked before

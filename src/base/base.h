@@ -21,6 +21,9 @@ int bsc__fail_tail(struct bsc_error *err, enum bsc_status status, struct bsc_str
 int64_t bsc__now_ns(void);
 int64_t bsc__now_ms(void);
 
+/* Microseconds since 1970, UTC. */
+int64_t bsc__wall_us(void);
+
 /* From now on a fork waits for a lock, and parent and child both have it free: else a child made while another thread
  * holds it would wait for ever. lock: static, a leaf. Any number of times. */
 void bsc__keep_over_forks(pthread_mutex_t *lock);

@@ -1,5 +1,6 @@
 /* The executor that runs classes in worker processes: bsc_executor over the pool. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "process/classes.h"
@@ -14,15 +15,17 @@ struct instance {
 	char *label;
 	struct bsc_str identity; /* owned: of the class, as the first worker loaded it; empty: not known yet */
 	bool on_main;            /* opened by the thread that Ctrl-C is for */
-	struct bsc__bytes open;  /* the payload of OPEN, but for its `infer`, and identity */
+	bool has_statistics;
+	struct bsc__bytes open; /* the payload of OPEN, but for its `infer`, and identity */
 };
 
 struct plan {
 	struct instance *instance; /* outlives the plan */
 	uint64_t number;
-	struct bsc__bytes columns; /* as in PLAN and READ */
+	struct bsc__bytes hints; /* as in PLAN and READ */
 	struct bsc__bytes specs;
-	size_t *ends; /* of each spec in `specs` */
+	size_t *ends;  /* of each spec in `specs` */
+	int64_t *rows; /* of each partition, until they are handed over */
 	int64_t n, cap;
 
 	struct bsc__turns turns;
@@ -34,7 +37,8 @@ struct plan {
 };
 
 struct reader {
-	struct plan *plan; /* outlives the reader */
+	struct plan *plan;       /* outlives the reader */
+	struct bsc_meter *meter; /* so does it */
 	int64_t partition;
 	unsigned since;
 	struct bsc__worker *worker; /* NULL: not begun, or over */
@@ -63,6 +67,7 @@ struct question {
 	struct bsc__worker *worker;
 	struct bsc__wait wait;
 	char doing[BSC__LABEL_CAP + 128];
+	struct bsc_meter *meter; /* takes METRICS; NULL: nobody does */
 	struct bsc__bytes out;
 	size_t begin;
 };
@@ -107,6 +112,27 @@ static int take_failure(struct bsc__worker *worker, struct bsc__frame *frame, co
 	return bsc__fail_tail(err, status, text);
 }
 
+/* METRICS of a request, added up. meter: may be NULL. */
+static void take_metrics(struct bsc_meter *meter, struct bsc__frame *frame)
+{
+	struct bsc__view *view = &frame->payload;
+	int64_t python_ns = (int64_t)(bsc__get_u64(view) & INT64_MAX), ahead = (int64_t)(bsc__get_u64(view) & INT64_MAX);
+	uint32_t n = bsc__get_u32(view);
+	if (meter && !view->failed) {
+		bsc_meter_time(meter, python_ns, 0);
+		bsc_meter_ahead(meter, ahead);
+	}
+	for (uint32_t i = 0; meter && i < n && i < BSC_METRICS_MAX; i++) {
+		struct bsc_str name = bsc__get_str(view, BSC_METRIC_NAME_MAX);
+		uint64_t bits = bsc__get_u64(view);
+		double value;
+		memcpy(&value, &bits, sizeof(value));
+		if (!view->failed) {
+			(void)bsc_meter_report(meter, name, value);
+		}
+	}
+}
+
 /* The answer to a question: of `type`, or an error. more: takes what comes before it, may be NULL; BSC_WORKER: that is
  * nothing for it. */
 static int await(struct question *q, enum bsc__frame_type type, int (*more)(void *ctx, struct bsc__frame *frame),
@@ -127,6 +153,10 @@ static int await(struct question *q, enum bsc__frame_type type, int (*more)(void
 		}
 		if (++n_frames % FRAMES_UNASKED == 0 && bsc__wait_unwanted(&q->wait)) {
 			return bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it ran in a worker process", q->doing);
+		}
+		if (ours && frame->type == BSC__METRICS) {
+			take_metrics(q->meter, frame);
+			continue;
 		}
 		rc = more ? more(ctx, frame) : BSC_WORKER;
 		if (rc == BSC_NOMEM) {
@@ -167,7 +197,7 @@ static void settle(struct bsc__worker *worker, int rc)
 static int prepare(const struct bsc__pool_key *key, struct bsc_str file, const struct bsc_run_settings *run,
                    const struct bsc_poll *poll, char **python_out, struct bsc_error *err)
 {
-	struct question q;
+	struct question q = {.meter = NULL};
 	struct bsc__frame frame;
 	struct bsc__worker *worker;
 	*python_out = NULL;
@@ -283,6 +313,7 @@ static int open_in(struct question *q, struct bsc__worker *worker, struct instan
 	}
 	if (rc == BSC_OK && schema) {
 		rc = keep_identity(instance, bsc__get_str(&frame.payload, IDENTITY_MAX), err);
+		instance->has_statistics = bsc__get_u8(&frame.payload);
 		if (rc != BSC_OK) {
 			schema->release(schema);
 			schema->release = NULL;
@@ -301,7 +332,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	(void)state;
 	struct instance *instance = bsc__calloc(1, sizeof(*instance));
 	struct bsc__worker *worker = NULL;
-	struct question q;
+	struct question q = {.meter = NULL};
 	if (!instance || !(instance->label = bsc__strndup(bsc__str(opening->label)))) {
 		bsc__free(instance);
 		return bsc__fail_nomem(err, "opening a source");
@@ -344,9 +375,87 @@ static int ensure_instance(struct question *q, struct bsc__worker *worker, struc
 	return bsc__pool_has_instance(worker, instance->number) ? BSC_OK : open_in(q, worker, instance, NULL, err);
 }
 
+/* One question about the instance, with the answer in *frame, which stays valid until the worker is settled.
+ * rc != BSC_OK: it is settled. */
+static int ask_instance(struct instance *instance, struct question *q, enum bsc__frame_type type,
+                        enum bsc__frame_type answer, const struct bsc_str *more, struct bsc__frame *frame,
+                        struct bsc_error *err)
+{
+	const struct bsc_run_settings *run = &instance->cls->run;
+	struct bsc__worker *worker;
+	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q->wait,
+	                             &worker, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	rc = ensure_instance(q, worker, instance, err);
+	if (rc == BSC_OK) {
+		ask(q, worker, type);
+		bsc__put_u64(&q->out, instance->number);
+		if (more) {
+			bsc__put_str(&q->out, *more);
+		}
+		rc = send_question(q, err);
+	}
+	if (rc == BSC_OK) {
+		rc = await(q, answer, NULL, NULL, frame, err);
+	}
+	if (rc != BSC_OK) {
+		settle(worker, rc);
+	}
+	return rc;
+}
+
+static int statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statistics *out, struct bsc_error *err)
+{
+	struct instance *instance = ptr;
+	struct bsc__frame frame;
+	struct question q = {.meter = NULL};
+	*out = (struct bsc_statistics){-1, -1, false};
+	if (!instance->has_statistics) {
+		return BSC_OK;
+	}
+	snprintf(q.doing, sizeof(q.doing), "%.*s: statistics", BSC__LABEL_CAP, instance->label);
+	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
+	int rc = ask_instance(instance, &q, BSC__STATISTICS, BSC__COUNTED, NULL, &frame, err);
+	if (rc == BSC_OK) {
+		bool known = bsc__get_u8(&frame.payload);
+		int64_t n_rows = bsc__get_i64(&frame.payload), n_bytes = bsc__get_i64(&frame.payload);
+		bool exact = bsc__get_u8(&frame.payload);
+		if (known && !frame.payload.failed) {
+			*out = (struct bsc_statistics){n_rows < 0 ? -1 : n_rows, n_bytes < 0 ? -1 : n_bytes, exact && n_rows >= 0};
+		}
+		settle(q.worker, BSC_OK);
+	}
+	return rc;
+}
+
+static int claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll, bool *exact, size_t n,
+                 struct bsc_error *err)
+{
+	struct instance *instance = ptr;
+	struct bsc__frame frame;
+	struct question q = {.meter = NULL};
+	snprintf(q.doing, sizeof(q.doing), "%.*s: push_filters", BSC__LABEL_CAP, instance->label);
+	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
+	int rc = ask_instance(instance, &q, BSC__CLAIM, BSC__CLAIMED, &filters, &frame, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	bool right = bsc__get_u32(&frame.payload) == n && frame.payload.left == n;
+	for (size_t i = 0; right && i < n; i++) {
+		exact[i] = bsc__get_u8(&frame.payload);
+	}
+	int pid = (int)q.worker->pid;
+	settle(q.worker, right ? BSC_OK : BSC_WORKER);
+	return right ? BSC_OK
+	             : bsc__fail(err, BSC_WORKER, "%s: the worker process %d answered for another number of predicates",
+	                         q.doing, pid);
+}
+
 /* ---- plan ---- */
 
-static void put_columns(struct bsc__bytes *out, const struct bsc_hints *hints)
+static void put_hints(struct bsc__bytes *out, const struct bsc_hints *hints)
 {
 	bsc__put_u8(out, hints->columns != NULL);
 	if (hints->columns) {
@@ -355,6 +464,9 @@ static void put_columns(struct bsc__bytes *out, const struct bsc_hints *hints)
 			bsc__put_str(out, bsc__str(hints->columns[i]));
 		}
 	}
+	bsc__put_str(out, hints->filters);
+	bsc__put_u8(out, hints->limited);
+	bsc__put_i64(out, hints->limit);
 }
 
 /* The most that all specs of a plan may take. */
@@ -369,6 +481,7 @@ static int take_specs(void *ctx, struct bsc__frame *frame)
 		return BSC_WORKER;
 	}
 	uint32_t n = bsc__get_u32(&frame->payload);
+	int64_t first = plan->n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct bsc_str spec = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
 		if (frame->payload.failed) {
@@ -377,10 +490,12 @@ static int take_specs(void *ctx, struct bsc__frame *frame)
 		if (plan->n == plan->cap) {
 			int64_t cap = plan->cap ? 2 * plan->cap : 64;
 			size_t *ends = bsc__resize(plan->ends, (size_t)cap, sizeof(*ends));
-			if (!ends) {
+			plan->ends = ends ? ends : plan->ends;
+			int64_t *rows = ends ? realloc(plan->rows, (size_t)cap * sizeof(*rows)) : NULL;
+			if (!rows) {
 				return BSC_NOMEM;
 			}
-			plan->ends = ends;
+			plan->rows = rows;
 			plan->cap = cap;
 		}
 		bsc__put(&plan->specs, spec.ptr, spec.len);
@@ -389,6 +504,33 @@ static int take_specs(void *ctx, struct bsc__frame *frame)
 		}
 		plan->ends[plan->n++] = plan->specs.len;
 	}
+	for (int64_t i = first; i < plan->n; i++) {
+		plan->rows[i] = bsc__get_i64(&frame->payload);
+	}
+	return frame->payload.failed ? BSC_WORKER : BSC_OK;
+}
+
+/* PLANNED. *planned is filled on success alone. */
+static int take_planned(struct plan *plan, struct question *q, struct bsc__frame *frame, struct bsc_planned *planned,
+                        struct bsc_error *err)
+{
+	int64_t n = bsc__get_i64(&frame->payload), n_pruned = bsc__get_i64(&frame->payload);
+	bool has_rows = bsc__get_u8(&frame->payload);
+	struct bsc_str pushed = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
+	if (frame->payload.failed || n != plan->n || n_pruned < 0) {
+		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent another number of partitions than it said",
+		                 q->doing, (int)q->worker->pid);
+	}
+	char *copy = pushed.len ? malloc(pushed.len + 1) : NULL;
+	if (pushed.len && !copy) {
+		return bsc__fail_nomem(err, "planning a scan");
+	}
+	if (copy) {
+		memcpy(copy, pushed.ptr, pushed.len);
+		copy[pushed.len] = '\0';
+	}
+	*planned = (struct bsc_planned){n, n_pruned, has_rows ? plan->rows : NULL, copy};
+	plan->rows = has_rows ? NULL : plan->rows;
 	return BSC_OK;
 }
 
@@ -402,37 +544,39 @@ static void plan_free(void *ptr)
 		}
 		bsc__worker_unref(plan->worker);
 	}
-	bsc__bytes_release(&plan->columns);
+	bsc__bytes_release(&plan->hints);
 	bsc__bytes_release(&plan->specs);
 	bsc__free(plan->ends);
+	free(plan->rows);
 	bsc__turns_release(&plan->turns);
 	pthread_mutex_destroy(&plan->lock);
 	bsc__free(plan);
 }
 
-static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
-                    int64_t *n_partitions_out, struct bsc_error *err)
+static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
+                    void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
 	struct instance *instance = ptr;
 	const struct bsc_run_settings *run = &instance->cls->run;
 	struct bsc__worker *worker;
 	struct bsc__frame frame;
-	struct question q;
+	struct question q = {.meter = meter};
 	struct plan *plan = bsc__calloc(1, sizeof(*plan));
 	if (!plan) {
 		return bsc__fail_nomem(err, "planning a scan");
 	}
 	plan->instance = instance;
 	plan->number = new_number();
-	bsc__bytes_init(&plan->columns, BSC__PAYLOAD_MAX);
+	bsc__bytes_init(&plan->hints, BSC__PAYLOAD_MAX);
 	bsc__bytes_init(&plan->specs, SPECS_MAX);
 	pthread_mutex_init(&plan->lock, NULL);
-	put_columns(&plan->columns, hints);
+	put_hints(&plan->hints, hints);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
-	int rc = plan->columns.no_memory ? bsc__fail_nomem(err, "planning a scan")
-	         : plan->columns.failed
-	             ? bsc__fail(err, BSC_INVALID, "%s: the names of its columns are of more than %u MiB in all", q.doing,
+	int rc = plan->hints.no_memory ? bsc__fail_nomem(err, "planning a scan")
+	         : plan->hints.failed
+	             ? bsc__fail(err, BSC_INVALID,
+	                         "%s: the names of its columns and its predicates are of more than %u MiB in all", q.doing,
 	                         BSC__PAYLOAD_MAX >> 20)
 	             : bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q.wait,
 	                                   &worker, err);
@@ -445,24 +589,20 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 		ask(&q, worker, BSC__PLAN);
 		bsc__put_u64(&q.out, instance->number);
 		bsc__put_u64(&q.out, plan->number);
-		bsc__put(&q.out, plan->columns.ptr, plan->columns.len);
+		bsc__put(&q.out, plan->hints.ptr, plan->hints.len);
 		rc = send_question(&q, err);
 	}
 	if (rc == BSC_OK) {
 		rc = await(&q, BSC__PLANNED, take_specs, plan, &frame, err);
 	}
-	if (rc == BSC_OK && bsc__get_i64(&frame.payload) != plan->n) {
-		rc = bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent another number of partitions than it said",
-		               q.doing, (int)worker->pid);
+	if (rc == BSC_OK) {
+		rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
+	}
+	if (rc == BSC_OK) {
+		rc = take_planned(plan, &q, &frame, planned, err);
 	}
 	if (rc != BSC_OK) {
-		settle(worker, rc);
-		plan_free(plan);
-		return rc;
-	}
-	rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
-	if (rc != BSC_OK) {
-		bsc__pool_check_in(worker);
+		settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
 		plan_free(plan);
 		return rc;
 	}
@@ -470,7 +610,6 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 	plan->worker = worker;
 	plan->pinned = true;
 	bsc__pool_park(worker, true);
-	*n_partitions_out = plan->n;
 	*plan_out = plan;
 	return BSC_OK;
 }
@@ -483,7 +622,7 @@ static int64_t plan_readers(void *ptr)
 
 /* ---- reader ---- */
 
-static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
+static int read_open(void *ptr, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err)
 {
 	struct plan *plan = ptr;
 	struct reader *reader = bsc__calloc(1, sizeof(*reader));
@@ -492,6 +631,7 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 	}
 	const struct bsc_run_settings *run = &plan->instance->cls->run;
 	reader->plan = plan;
+	reader->meter = meter;
 	reader->partition = partition;
 	reader->since = bsc__interrupts();
 	reader->budget = (uint64_t)run->readahead_bytes / (uint64_t)run->n_workers;
@@ -605,7 +745,7 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 	bsc__put_i64(&q->out, reader->partition);
 	bsc__put_i64(&q->out, plan->n);
 	bsc__put_u64(&q->out, reader->window);
-	bsc__put(&q->out, plan->columns.ptr, plan->columns.len);
+	bsc__put(&q->out, plan->hints.ptr, plan->hints.len);
 	bsc__put_str(&q->out, spec);
 	return send_question(q, err);
 }
@@ -653,6 +793,7 @@ static int widen(struct reader *reader, uint64_t bytes, struct bsc_error *err)
 	bsc__bytes_init(&out, 16 << 20);
 	size_t begin = bsc__frame_begin(&out, BSC__WINDOW, reader->number);
 	bsc__put_u64(&out, window);
+	bsc__put_u64(&out, reader->taken);
 	bsc__frame_end(&out, begin);
 	/* Without it both would wait for ever. */
 	int rc = out.failed ? bsc__fail_nomem(err, "reading a partition") : BSC_OK;
@@ -669,6 +810,11 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 	struct bsc_error why;
 	uint64_t bytes = 0;
 	int rc = bsc__pool_next_frame(reader->worker, &q->wait, q->doing, &frame, err);
+	while (rc == BSC_OK && frame.type == BSC__METRICS && frame.number == reader->number) {
+		take_metrics(reader->meter, &frame);
+		rc = bsc__wait_unwanted(&q->wait) ? bsc__fail(err, BSC_CANCELLED, "%s: cancelled", q->doing)
+		                                  : bsc__pool_next_frame(reader->worker, &q->wait, q->doing, &frame, err);
+	}
 	if (rc != BSC_OK) {
 		return rc;
 	}
@@ -705,7 +851,8 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 {
 	struct reader *reader = ptr;
 	struct plan *plan = reader->plan;
-	struct question q;
+	struct question q = {.meter = reader->meter};
+	int64_t asked = bsc__now_ns();
 	describe(reader, q.doing, sizeof(q.doing));
 	q.worker = reader->worker;
 	q.wait = (struct bsc__wait){
@@ -728,6 +875,7 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 		}
 		bsc__turns_got(&plan->turns);
 	}
+	bsc_meter_time(reader->meter, 0, bsc__now_ns() - asked);
 	if (rc != BSC_OK || *ended) {
 		if (schema->release) {
 			schema->release(schema);
@@ -758,6 +906,8 @@ const struct bsc_executor *bsc_process_executor(void)
 	    .class_release = class_release,
 	    .open = instance_open,
 	    .close = instance_close,
+	    .statistics = statistics,
+	    .claim = claim,
 	    .plan = plan_new,
 	    .plan_free = plan_free,
 	    .plan_readers = plan_readers,

@@ -18,6 +18,9 @@
 /* How long a wait within a READ is deaf for a signal that came just before it. */
 #define SLICE_MS 100
 
+/* How long a READ goes on before the host is told again what it costs. */
+#define TELL_NS (50 * 1000 * 1000)
+
 /* Longer buffers are not kept for the next frame. */
 #define LARGE_BYTES (4u << 20)
 #define NUMBER_AT 8 /* in a frame's header */
@@ -55,6 +58,7 @@ static bool steer(struct bsc__serving *serving, const struct bsc__frame *frame)
 		struct bsc__view view = frame->payload;
 		uint64_t window = bsc__get_u64(&view);
 		serving->window = window > serving->window ? window : serving->window;
+		serving->taken = bsc__get_u64(&view);
 	}
 	return its && (frame->type == BSC__STOP || frame->type == BSC__WINDOW);
 }
@@ -123,6 +127,13 @@ static bool wait_for(const struct bsc__serving *serving, short events, int timeo
 	return poll(&wait, 1, timeout_ms) >= 0 || errno != EINTR;
 }
 
+static void forget_costs(struct bsc__serving *serving)
+{
+	atomic_store(&serving->meter.python_ns, 0);
+	atomic_store(&serving->meter.ahead_bytes, 0);
+	bsc__names_clear(&serving->names);
+}
+
 enum bsc__serving_state bsc__serving_receive(struct bsc__serving *serving, struct bsc__frame *frame)
 {
 	if (serving->kept_at == serving->kept.len) {
@@ -144,6 +155,8 @@ enum bsc__serving_state bsc__serving_receive(struct bsc__serving *serving, struc
 		}
 		/* One of a READ that has ended is too late. */
 		if (!take(serving, frame) && frame->type != BSC__STOP && frame->type != BSC__WINDOW) {
+			forget_costs(serving);
+			serving->told_ns = 0;
 			return BSC__SERVING_GO;
 		}
 	}
@@ -185,10 +198,37 @@ static bool send_frames(struct bsc__serving *serving, const struct bsc__bytes *b
 	return good;
 }
 
+/* What the host was not told yet, as a frame before the next one. */
+static void put_costs(struct bsc__serving *serving, struct bsc__bytes *out, uint64_t number)
+{
+	int64_t python_ns = atomic_load(&serving->meter.python_ns), ahead = atomic_load(&serving->meter.ahead_bytes);
+	if (!python_ns && !ahead && !serving->names.n) {
+		return;
+	}
+	size_t begin = bsc__frame_begin(out, BSC__METRICS, number);
+	bsc__put_u64(out, (uint64_t)python_ns);
+	bsc__put_u64(out, (uint64_t)ahead);
+	pthread_mutex_lock(&serving->names.lock);
+	bsc__put_u32(out, (uint32_t)serving->names.n);
+	for (int64_t i = 0; i < serving->names.n; i++) {
+		uint64_t bits;
+		memcpy(&bits, &serving->names.items[i].value, sizeof(bits));
+		bsc__put_str(out, bsc__str(serving->names.items[i].name));
+		bsc__put_u64(out, bits);
+	}
+	pthread_mutex_unlock(&serving->names.lock);
+	bsc__frame_end(out, begin);
+	forget_costs(serving);
+	serving->told_ns = bsc__now_ns();
+}
+
 bool bsc__serving_answer(struct bsc__serving *serving, enum bsc__frame_type type, uint64_t number, const void *payload,
                          size_t len)
 {
 	bsc__bytes_clear(&serving->out);
+	if (type == BSC__END || type == BSC__PLANNED) {
+		put_costs(serving, &serving->out, number);
+	}
 	size_t begin = bsc__frame_begin(&serving->out, type, number);
 	bsc__put(&serving->out, payload, len);
 	bsc__frame_end(&serving->out, begin);
@@ -281,7 +321,7 @@ static int check_whole(const struct ArrowSchema *schema, const char *subject, en
 }
 
 int bsc__serving_opened(struct bsc__serving *serving, uint64_t number, const struct ArrowSchema *schema,
-                        struct bsc_str identity, struct bsc_error *err)
+                        struct bsc_str identity, bool statistics, struct bsc_error *err)
 {
 	int rc = schema ? check_whole(schema, "the table", BSC_SOURCE, err) : BSC_OK;
 	if (rc != BSC_OK) {
@@ -294,6 +334,7 @@ int bsc__serving_opened(struct bsc__serving *serving, uint64_t number, const str
 		bsc__put_schema(&serving->out, schema);
 	}
 	bsc__put_str(&serving->out, identity);
+	bsc__put_u8(&serving->out, statistics);
 	bsc__frame_end(&serving->out, begin);
 	if (serving->out.failed) {
 		return bsc__fail(err, BSC_SOURCE, "the schema is longer than the %u bytes that can be sent", BSC__PAYLOAD_MAX);
@@ -311,7 +352,7 @@ void bsc__serving_begin(struct bsc__serving *serving, uint64_t number, uint64_t 
 	serving->stopped = false;
 	serving->number = number;
 	serving->window = window_bytes;
-	serving->sent = 0;
+	serving->sent = serving->taken = 0;
 	serving->columns = columns;
 	serving->n_columns = n_columns;
 	/* What came for it while it was itself kept; when their turn comes they are too late. */
@@ -407,6 +448,9 @@ int bsc__serving_batch(struct bsc__serving *serving, const struct ArrowSchema *s
 	struct bsc__bytes *out = &serving->out;
 	struct bsc__slot slot;
 	bsc__bytes_clear(out);
+	if (bsc__now_ns() - serving->told_ns >= TELL_NS) {
+		put_costs(serving, out, serving->number);
+	}
 	size_t begin = bsc__frame_begin(out, BSC__BATCH, 0);
 	bsc__put_u8(out, other);
 	if (other) {
@@ -424,6 +468,7 @@ int bsc__serving_batch(struct bsc__serving *serving, const struct ArrowSchema *s
 	}
 	memcpy(out->ptr + begin + NUMBER_AT, &slot.number, sizeof(slot.number));
 	serving->sent += slot.size;
+	bsc_meter_ahead(&serving->meter, (int64_t)(serving->sent - serving->taken));
 	(void)send_frames(serving, out, -1);
 	return BSC_OK;
 }
@@ -451,6 +496,8 @@ int bsc__serving_open(struct bsc__serving *serving, int fd, struct bsc_error *er
 	bsc__bytes_init(&serving->later, 1u << 20);
 	bsc__bytes_init(&serving->kept, 2 * ((size_t)BSC__PAYLOAD_MAX + BSC__FRAME_HEADER));
 	bsc__channel_init(&serving->channel, fd);
+	bsc__names_init(&serving->names);
+	serving->meter.names = &serving->names;
 	return BSC_OK;
 }
 
@@ -464,6 +511,7 @@ void bsc__serving_close(struct bsc__serving *serving)
 	bsc__bytes_release(&serving->out);
 	bsc__bytes_release(&serving->later);
 	bsc__bytes_release(&serving->kept);
+	bsc__names_release(&serving->names);
 }
 
 /* ---- watching the host ---- */

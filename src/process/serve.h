@@ -19,6 +19,7 @@
 #ifndef BSC_SERVE_H
 #define BSC_SERVE_H
 
+#include "base/meter.h"
 #include "process/channel.h"
 #include "process/layout.h"
 
@@ -31,9 +32,13 @@ struct bsc__serving {
 	size_t kept_at;
 	bool gone;  /* the host, or what it sent can't be read */
 	bool quits; /* QUIT came */
+	/* Of the request that lasts, what the host was not told yet: */
+	struct bsc__names names;
+	struct bsc_meter meter;
+	int64_t told_ns; /* when it was told last; 0: of this request nothing */
 	/* Of the READ that lasts: */
 	bool reads, stopped;
-	uint64_t number, window, sent;
+	uint64_t number, window, sent, taken;
 	const char *const *columns; /* borrowed; NULL: all */
 	size_t n_columns;
 	struct ArrowSchema schema; /* of the last batch; release == NULL: none yet */
@@ -62,10 +67,10 @@ bool bsc__serving_answer(struct bsc__serving *serving, enum bsc__frame_type type
                          size_t len);
 bool bsc__serving_fail(struct bsc__serving *serving, uint64_t number, int status, struct bsc_str message);
 /* OPENED. schema: borrowed, NULL where it was not asked for. identity: of the class as it was loaded, empty where
- * there is but one. BSC_SOURCE for one that can't be sent; then
+ * there is but one. statistics: the class has them. BSC_SOURCE for one that can't be sent; then
  * nothing was. A host that is gone is no failure. */
 int bsc__serving_opened(struct bsc__serving *serving, uint64_t number, const struct ArrowSchema *schema,
-                        struct bsc_str identity, struct bsc_error *err) BSC_MUST_CHECK;
+                        struct bsc_str identity, bool statistics, struct bsc_error *err) BSC_MUST_CHECK;
 
 /* A READ begins. columns: borrowed until its end, the names that are asked for; NULL: all. */
 void bsc__serving_begin(struct bsc__serving *serving, uint64_t number, uint64_t window_bytes,

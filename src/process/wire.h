@@ -11,7 +11,7 @@
  * a u32 count and the items; *schema* is that of bsc__put_schema.
  *
  * The host asks, one thing at a time, and the worker answers: OPENED, PLANNED,
- * END, PREPARED or FAILED, with the request's number. What has no answer may be
+ * END, PREPARED, COUNTED, CLAIMED or FAILED, with the request's number. What has no answer may be
  * sent at any time: CLOSE, FREE, STOP, WINDOW, RELEASE, QUIT. docs/process.md
  * tells the whole; this header is the reference. */
 #ifndef BSC_WIRE_H
@@ -20,7 +20,7 @@
 #include "base/bytes.h"
 
 /* Of this protocol. Host and worker refuse another one. */
-#define BSC__PROTOCOL_VERSION 1
+#define BSC__PROTOCOL_VERSION 2
 
 #define BSC__FRAME_HEADER 16
 #define BSC__PAYLOAD_MAX (64u << 20)
@@ -31,12 +31,14 @@ enum bsc__frame_type {
 	/* The first frame. number: the worker's process id.
 	 * u32 protocol version, str version of bascule, str interpreter with its version */
 	BSC__HELLO = 1,
-	/* Answers OPEN. u8 has schema (1 where it was asked), [schema], str identity of the class as it was loaded */
+	/* Answers OPEN. u8 has schema (1 where it was asked), [schema], str identity of the class as it was loaded,
+	 * u8 the class has statistics */
 	BSC__OPENED,
 	/* Partition specs, before PLANNED, in order; number as PLAN's. list<str>: bytes that only
-	 * a worker understands */
+	 * a worker understands; i64 for each: its exact number of rows, -1 for unknown */
 	BSC__SPECS,
-	/* Answers PLAN, after all SPECS. i64 how many */
+	/* Answers PLAN, after all SPECS. i64 how many, i64 how many more were pruned, u8 rows are known of some,
+	 * str the predicates that the class was told, for people */
 	BSC__PLANNED,
 	/* Shared memory, with its descriptor as ancillary data. number: of the segment, counted
 	 * from 1 by the worker, never used again. u64 size in bytes */
@@ -55,6 +57,14 @@ enum bsc__frame_type {
 	BSC__FAILED,
 	/* Answers CLOSE, once the instance is closed. number: the instance's */
 	BSC__CLOSED,
+	/* Answers STATISTICS. u8 known, i64 rows, i64 bytes (-1: unknown), u8 rows are exact */
+	BSC__COUNTED,
+	/* Answers CLAIM. u32 how many predicates, u8 for each: every read applies it exactly */
+	BSC__CLAIMED,
+	/* Before a BATCH, and before any answer; number: the request's. What was not told yet of it: u64 nanoseconds
+	 * in the class, u64 the most bytes that lay read and not asked for, u32 how many counts of the
+	 * class's own, each str name, u64 bits of a double */
+	BSC__METRICS,
 
 	/* ---- host to worker ---- */
 
@@ -68,15 +78,15 @@ enum bsc__frame_type {
 	 * u8 class kind (enum bsc_locator_kind, or BSC__CLASS_PICKLED), str module (or the pickle),
 	 * str name, list<str name, str value> options */
 	BSC__OPEN,
-	/* u64 instance, u64 plan, u8 columns given, [list<str> columns] */
+	/* u64 instance, u64 plan, hints. Hints: u8 columns given, [list<str> columns], str filters (see
+	 * filter/filter.h), u8 limit given, i64 limit */
 	BSC__PLAN,
-	/* u64 instance, i64 partition, i64 of how many, u64 window in bytes, u8 columns given,
-	 * [list<str> columns], str spec */
+	/* u64 instance, i64 partition, i64 of how many, u64 window in bytes, hints as PLAN's, str spec */
 	BSC__READ,
 	/* The request with this number is not wanted any more. A READ answers END, soon. */
 	BSC__STOP,
 	/* number: the READ's. u64 bytes that its batches may have in all, from the first one on.
-	 * The worker goes on reading while they have less. */
+	 * The worker goes on reading while they have less. u64 bytes of those that the host has taken. */
 	BSC__WINDOW,
 	/* Batches that the host holds no more. list<u64> slots (u32 count, u64 each) */
 	BSC__RELEASE,
@@ -86,6 +96,10 @@ enum bsc__frame_type {
 	BSC__CLOSE,
 	/* Close all instances and end. */
 	BSC__QUIT,
+	/* u64 instance */
+	BSC__STATISTICS,
+	/* u64 instance, str filters */
+	BSC__CLAIM,
 };
 
 /* class kind in OPEN, beside enum bsc_locator_kind: module is a pickle of the class by value. */

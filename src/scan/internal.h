@@ -6,14 +6,16 @@
  *                      -> validate (lengths, counts, offsets, indices, per batch)
  *                      -> project (the asked columns, by pointer)
  *
- * No locks: plans are immutable once made, a scan's counters are atomic, a
- * cursor belongs to one thread at a time. */
+ * No locks but those of metrics.h: plans are immutable once made, a scan's counters are
+ * atomic, a cursor belongs to one thread at a time. */
 #ifndef BSC_SCAN_INTERNAL_H
 #define BSC_SCAN_INTERNAL_H
 
 #include <stdatomic.h>
 
+#include "filter/filter.h"
 #include "nanoarrow/nanoarrow.h"
+#include "scan/metrics.h"
 #include "source/source.h"
 
 /* Where a message's subject is: "acme:Orders, partition 3 of 8". */
@@ -62,6 +64,9 @@ int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *
 void bsc__validate_release(struct bsc__validate *validate);
 
 /* array: borrowed. Looks at the root and at the asked columns only. */
+/* The bytes of the asked columns of the batch that was validated last. */
+int64_t bsc__validate_bytes(const struct bsc__validate *validate);
+
 int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match *match, struct ArrowArray *array,
                         const struct bsc__place *place, struct bsc_error *err) BSC_MUST_CHECK;
 
@@ -97,6 +102,17 @@ struct bsc_plan {
 	struct ArrowSchema schema;
 	void *handle; /* the executor's */
 	int64_t n_partitions;
+	int64_t n_pruned;
+	int64_t *rows; /* of each partition, exactly, -1 for unknown; NULL: of none */
+	bool filtered; /* the request has a filter: a partition's rows may be fewer */
+	bool counted;  /* no column is asked and all rows are known: nothing is read */
+	bool limited;
+	int64_t limit;
+	char *pushed;   /* what the class was told of the filter; may be NULL */
+	char *asked;    /* names of the columns, for people; NULL: all */
+	int64_t n_rows; /* that all reads will give, exactly; -1: unknown */
+	struct bsc__names names;
+	struct bsc_meter meter; /* of planning */
 	_Atomic int64_t refs;
 };
 
@@ -105,7 +121,10 @@ struct bsc_scan {
 	_Atomic int64_t refs;
 	_Atomic int64_t claimed; /* the next partition to hand out */
 	_Atomic int64_t done;    /* partitions read to their end */
+	_Atomic int64_t handed;  /* rows, by cursors that claim */
 	_Atomic bool cancelled;
+	_Atomic bool failed, stopped; /* a cursor's read: for the record */
+	struct bsc__scan_record *record;
 };
 
 #endif

@@ -2,6 +2,8 @@
  * answered with. */
 #include "scan/internal.h"
 
+#include <stdlib.h>
+
 /* Copies the request's columns, or all; checks that each exists. */
 static int take_columns(struct bsc_plan *plan, const struct bsc_request *request, struct bsc_error *err)
 {
@@ -61,23 +63,71 @@ static int64_t list_names(const struct bsc_plan *plan, const char **names, bool 
 	return n;
 }
 
-/* The class sees names, and only where the query reads less than everything. */
-static int ask(struct bsc_plan *plan, bool all, const struct bsc_poll *poll, struct bsc_error *err)
+/* The same, for people. */
+static bool describe_columns(struct bsc_plan *plan, const struct bsc_hints *hints)
 {
-	const struct bsc_executor *executor = plan->source->executor;
-	struct bsc_hints hints = {NULL, 0};
-	if (all) {
-		return executor->plan(plan->source->instance, &hints, poll, &plan->handle, &plan->n_partitions, err);
+	enum { TEXT_MAX = 4096 };
+	if (!hints->columns) {
+		return true;
 	}
+	struct bsc__bytes text;
+	bsc__bytes_init(&text, TEXT_MAX);
+	for (int64_t i = 0; i < hints->n_columns && !text.failed; i++) {
+		struct bsc_str name = bsc__str(hints->columns[i]);
+		bsc__put(&text, ", ", i ? 2 : 0);
+		bsc__put(&text, name.ptr, name.len);
+	}
+	if (!text.no_memory) {
+		/* Too many names are cut where one begins. */
+		plan->asked = bsc__strndup((struct bsc_str){(const char *)text.ptr, text.len});
+	}
+	bsc__bytes_release(&text);
+	return plan->asked != NULL;
+}
+
+/* What the class answered. planned: its texts and lists are moved. */
+static void take_planned(struct bsc_plan *plan, const struct bsc_planned *planned)
+{
+	plan->n_partitions = planned->n_partitions;
+	plan->n_pruned = planned->n_pruned;
+	plan->rows = planned->rows;
+	plan->pushed = planned->pushed;
+	plan->n_rows = plan->rows && !plan->filtered ? 0 : -1;
+	for (int64_t i = 0; plan->n_rows >= 0 && i < plan->n_partitions; i++) {
+		int64_t rows = plan->rows[i];
+		plan->n_rows = rows < 0 || rows > INT64_MAX - plan->n_rows ? -1 : plan->n_rows + rows;
+	}
+	plan->counted = plan->n_columns == 0 && plan->n_rows >= 0;
+}
+
+/* The class sees names, and only where the query reads less than everything. */
+static int ask(struct bsc_plan *plan, const struct bsc_request *request, const struct bsc_poll *poll,
+               struct bsc_error *err)
+{
+	const struct bsc_source *source = plan->source;
+	struct bsc__bytes filters;
+	struct bsc_hints hints = {.limited = plan->limited, .limit = plan->limit};
+	struct bsc_planned planned = {0};
 	const char **names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
-	bool *seen = bsc__calloc((size_t)plan->source->schema.n_children, sizeof(*seen));
-	int rc;
-	if (names && seen) {
-		hints = (struct bsc_hints){names, list_names(plan, names, seen)};
-		rc = executor->plan(plan->source->instance, &hints, poll, &plan->handle, &plan->n_partitions, err);
-	} else {
+	bool *seen = bsc__calloc((size_t)source->schema.n_children, sizeof(*seen));
+	int rc = BSC_OK;
+	bsc__bytes_init(&filters, 16 << 20);
+	bsc__filters_put(&filters, request ? request->filter : NULL, &source->schema);
+	hints.filters = (struct bsc_str){(const char *)filters.ptr, filters.len};
+	if (request && request->columns && names && seen) {
+		hints.n_columns = list_names(plan, names, seen);
+		hints.columns = names;
+	}
+	if (!names || !seen || filters.failed || !describe_columns(plan, &hints)) {
 		rc = bsc__fail_nomem(err, "planning a scan");
 	}
+	if (rc == BSC_OK) {
+		rc = source->executor->plan(source->instance, &hints, &plan->meter, poll, &plan->handle, &planned, err);
+	}
+	if (rc == BSC_OK) {
+		take_planned(plan, &planned);
+	}
+	bsc__bytes_release(&filters);
 	bsc__free(seen);
 	bsc__free(names);
 	return rc;
@@ -92,14 +142,21 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, c
 		return bsc__fail_nomem(err, "planning a scan");
 	}
 	bsc__source_ref(source);
+	bsc__names_init(&plan->names);
+	plan->meter.names = &plan->names;
 	plan->source = source;
 	plan->refs = 1;
-	int rc = take_columns(plan, request, err);
+	plan->limited = request && request->limited;
+	plan->limit = plan->limited ? request->limit : 0;
+	plan->filtered = request && request->filter;
+	int rc = plan->limit < 0
+	             ? bsc__fail(err, BSC_INVALID, "%s was asked for %lld rows", source->label, (long long)plan->limit)
+	             : take_columns(plan, request, err);
 	if (rc == BSC_OK) {
 		rc = make_schema(plan, err);
 	}
 	if (rc == BSC_OK) {
-		rc = ask(plan, !request || !request->columns, poll, err);
+		rc = ask(plan, request, poll, err);
 	}
 	if (rc != BSC_OK) {
 		bsc_plan_free(plan);
@@ -107,6 +164,16 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, c
 	}
 	*out = plan;
 	return BSC_OK;
+}
+
+int64_t bsc_plan_row_count(const struct bsc_plan *plan)
+{
+	return plan->n_rows;
+}
+
+const char *bsc_plan_pushed(const struct bsc_plan *plan)
+{
+	return plan->pushed ? plan->pushed : "";
 }
 
 int64_t bsc_plan_partition_count(const struct bsc_plan *plan)
@@ -143,6 +210,10 @@ void bsc_plan_free(struct bsc_plan *plan)
 	if (plan->schema.release) {
 		ArrowSchemaRelease(&plan->schema);
 	}
+	free(plan->rows);
+	free(plan->pushed);
+	bsc__free(plan->asked);
+	bsc__names_release(&plan->names);
 	bsc__free(plan->columns);
 	bsc_source_close(plan->source);
 	bsc__free(plan);

@@ -16,8 +16,11 @@ struct bsc_cursor {
 	int64_t partition; /* that `reader` reads, or is to read */
 	int64_t handed;    /* the last batch's; -1 before */
 	int64_t batch;
-	int64_t retries; /* of this partition, so far */
-	bool handed_any; /* of this partition: it can't be read again */
+	int64_t retries;                      /* of this partition, so far */
+	bool handed_any;                      /* of this partition: it can't be read again */
+	bool open;                            /* a partition is being read, or counted */
+	int64_t rows;                         /* handed over by this cursor */
+	struct bsc__partition_record *record; /* of the partition */
 	void *reader;
 	int64_t polled_at_ns;
 	struct bsc_error failure; /* status BSC_OK: none yet */
@@ -29,6 +32,22 @@ int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error
 {
 	struct bsc_scan *scan = *out = bsc__calloc(1, sizeof(*scan));
 	if (!scan) {
+		return bsc__fail_nomem(err, "opening a scan");
+	}
+	const struct bsc__scan_record what = {
+	    .label = plan->source->label,
+	    .columns = plan->asked,
+	    .pushed = plan->pushed,
+	    .executor = plan->source->executor->name,
+	    .limited = plan->limited,
+	    .limit = plan->limit,
+	    .n_partitions = plan->n_partitions,
+	    .n_pruned = plan->n_pruned,
+	};
+	scan->record = bsc__scan_record_new(&what, &plan->meter);
+	if (!scan->record) {
+		bsc__free(scan);
+		*out = NULL;
 		return bsc__fail_nomem(err, "opening a scan");
 	}
 	bsc_plan_ref(plan);
@@ -54,9 +73,21 @@ void bsc_scan_ref(struct bsc_scan *scan)
 	atomic_fetch_add(&scan->refs, 1);
 }
 
+static enum bsc__scan_state end_of(const struct bsc_scan *scan)
+{
+	if (atomic_load(&scan->failed)) {
+		return BSC__SCAN_FAILED;
+	}
+	if (atomic_load(&scan->cancelled) || atomic_load(&scan->stopped)) {
+		return BSC__SCAN_CANCELLED;
+	}
+	return atomic_load(&scan->done) < scan->plan->n_partitions ? BSC__SCAN_ENDED_EARLY : BSC__SCAN_DONE;
+}
+
 void bsc_scan_close(struct bsc_scan *scan)
 {
 	if (scan && atomic_fetch_sub(&scan->refs, 1) == 1) {
+		bsc__scan_record_end(scan->record, end_of(scan));
 		bsc_plan_free(scan->plan);
 		bsc__free(scan);
 	}
@@ -97,6 +128,13 @@ int64_t bsc_cursor_partition(const struct bsc_cursor *cursor)
 	return cursor->handed;
 }
 
+static int reader_open(struct bsc_cursor *cursor, struct bsc_error *err)
+{
+	const struct bsc_plan *plan = cursor->scan->plan;
+	return plan->source->executor->read_open(plan->handle, cursor->partition, &cursor->record->meter, &cursor->reader,
+	                                         err);
+}
+
 static void reader_close(struct bsc_cursor *cursor)
 {
 	if (cursor->reader) {
@@ -133,7 +171,29 @@ static int check_cancel(struct bsc_cursor *cursor, const struct bsc_poll *poll, 
 	return bsc__fail(err, BSC_CANCELLED, "the scan of %s was cancelled", cursor->scan->plan->source->label);
 }
 
-/* Opens the next partition's reader; none left: cursor->ended. */
+/* Nothing to free: it has no buffers. */
+static void forget(struct ArrowArray *array)
+{
+	array->release = NULL;
+}
+
+/* How many rows of `n` the request's limit leaves. */
+static int64_t within_limit(const struct bsc_cursor *cursor, int64_t n)
+{
+	const struct bsc_plan *plan = cursor->scan->plan;
+	int64_t left = plan->limit - cursor->rows;
+	return plan->limited && left < n ? left : n;
+}
+
+/* Are there enough rows? Cursors that claim partitions stop together. */
+static bool is_satisfied(const struct bsc_cursor *cursor)
+{
+	const struct bsc_plan *plan = cursor->scan->plan;
+	return plan->limited &&
+	       (cursor->rows >= plan->limit || (!cursor->single && atomic_load(&cursor->scan->handed) >= plan->limit));
+}
+
+/* Opens the next partition; none left: cursor->ended. */
 static int claim(struct bsc_cursor *cursor, struct bsc_error *err)
 {
 	struct bsc_plan *plan = cursor->scan->plan;
@@ -151,7 +211,21 @@ static int claim(struct bsc_cursor *cursor, struct bsc_error *err)
 	}
 	cursor->batch = cursor->retries = 0;
 	cursor->handed_any = false;
-	return plan->source->executor->read_open(plan->handle, cursor->partition, &cursor->reader, err);
+	cursor->open = true;
+	cursor->record = bsc__scan_record_partition(cursor->scan->record, cursor->partition);
+	atomic_store(&cursor->record->state, BSC__PARTITION_BEGUN);
+	return plan->counted ? BSC_OK : reader_open(cursor, err);
+}
+
+/* A partition whose rows nobody wants to see: as many, without columns. */
+static void count_rows(const struct bsc_cursor *cursor, struct ArrowArray *out, bool *ended)
+{
+	int64_t rows = within_limit(cursor, cursor->scan->plan->rows[cursor->partition]);
+	*ended = cursor->batch > 0 || rows == 0;
+	if (!*ended) {
+		static const void *no_validity[1];
+		*out = (struct ArrowArray){.length = rows, .n_buffers = 1, .buffers = no_validity, .release = forget};
+	}
 }
 
 /* Moves one batch through match, validate, project. array, schema: moved in any
@@ -177,6 +251,7 @@ static int take_batch(struct bsc_cursor *cursor, struct ArrowArray *array, struc
 		rc = bsc__validate_batch(&cursor->validate, match, array, &place, err);
 	}
 	if (rc == BSC_OK && array->length > 0) {
+		atomic_fetch_add(&cursor->record->bytes, bsc__validate_bytes(&cursor->validate));
 		rc = bsc__project(array, match, out, err);
 	}
 	if (schema->release) {
@@ -203,8 +278,9 @@ static bool read_again(struct bsc_cursor *cursor, struct bsc_error *failure)
 	bsc_log_warning(warning);
 	reader_close(cursor);
 	cursor->retries++;
+	atomic_fetch_add(&cursor->record->retries, 1);
 	cursor->batch = 0;
-	return plan->source->executor->read_open(plan->handle, cursor->partition, &cursor->reader, failure) == BSC_OK;
+	return reader_open(cursor, failure) == BSC_OK;
 }
 
 /* What the executor asks while the class runs: the host's poll, and the scan's
@@ -221,61 +297,98 @@ static int is_unwanted(void *ctx)
 	       (wish->host && wish->host->interrupted && wish->host->interrupted(wish->host->ctx));
 }
 
+/* The next batch of the open partition, counted or read; *out empty: none this time. */
+static int next_of_partition(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out,
+                             bool *ended, struct bsc_error *err)
+{
+	const struct bsc_plan *plan = cursor->scan->plan;
+	struct wish wish = {cursor->scan, poll};
+	const struct bsc_poll while_reading = {is_unwanted, &wish};
+	struct ArrowArray array = {0};
+	struct ArrowSchema schema = {0};
+	if (plan->counted) {
+		count_rows(cursor, out, ended);
+		cursor->batch++;
+		return BSC_OK;
+	}
+	int rc = plan->source->executor->read_next(cursor->reader, &while_reading, &array, &schema, ended, err);
+	if (rc != BSC_OK) {
+		return read_again(cursor, err) ? BSC_OK : err->status;
+	}
+	if (array.release) {
+		rc = take_batch(cursor, &array, &schema, out, err);
+		cursor->batch++;
+		*ended = false;
+	} else if (schema.release) {
+		schema.release(&schema);
+	}
+	return rc;
+}
+
+/* Counts a batch that goes to the host, cut to the limit. */
+static void hand_over(struct bsc_cursor *cursor, struct ArrowArray *out)
+{
+	int64_t n = within_limit(cursor, out->length);
+	for (int64_t i = 0; n < out->length && i < out->n_children; i++) {
+		struct ArrowArray *child = out->children[i];
+		child->length = n;
+		child->null_count = child->null_count > 0 ? -1 : child->null_count;
+	}
+	out->length = n;
+	cursor->handed = cursor->partition;
+	cursor->handed_any = true;
+	cursor->rows += n;
+	if (!cursor->single) {
+		atomic_fetch_add(&cursor->scan->handed, n);
+	}
+	atomic_fetch_add(&cursor->record->rows, n);
+	atomic_fetch_add(&cursor->record->batches, 1);
+}
+
+static void end_partition(struct bsc_cursor *cursor)
+{
+	reader_close(cursor);
+	cursor->open = false;
+	atomic_store(&cursor->record->state, BSC__PARTITION_READ);
+	atomic_fetch_add(&cursor->scan->record->n_read, 1);
+	atomic_fetch_add(&cursor->scan->done, 1);
+	cursor->ended = cursor->single;
+}
+
 int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out,
                     struct bsc_error *err)
 {
-	const struct bsc_executor *executor = cursor->scan->plan->source->executor;
-	*out = (struct ArrowArray){0};
 	struct bsc_error *failure = &cursor->failure;
-	struct wish wish = {cursor->scan, poll};
-	const struct bsc_poll while_reading = {is_unwanted, &wish};
-	if (failure->status != BSC_OK) {
-		goto out;
-	}
-	int rc = BSC_OK;
+	*out = (struct ArrowArray){0};
+	int rc = failure->status;
 	while (rc == BSC_OK && !cursor->ended && !out->release) {
+		bool ended = false;
+		if (is_satisfied(cursor)) {
+			cursor->ended = true;
+			break;
+		}
 		rc = check_cancel(cursor, poll, failure);
-		if (rc == BSC_OK && !cursor->reader) {
+		if (rc == BSC_OK && !cursor->open) {
 			rc = claim(cursor, failure);
 		}
-		if (rc != BSC_OK || cursor->ended) {
-			break;
+		if (rc == BSC_OK && !cursor->ended) {
+			rc = next_of_partition(cursor, poll, out, &ended, failure);
 		}
-		struct ArrowArray array = {0};
-		struct ArrowSchema schema = {0};
-		bool ended = false;
-		rc = executor->read_next(cursor->reader, &while_reading, &array, &schema, &ended, failure);
-		if (rc != BSC_OK) {
-			if (read_again(cursor, failure)) {
-				rc = BSC_OK;
-				continue;
-			}
-			rc = failure->status;
-			break;
-		}
-		if (array.release) {
-			rc = take_batch(cursor, &array, &schema, out, failure);
-			cursor->batch++;
-			cursor->handed = out->release ? cursor->partition : cursor->handed;
-			cursor->handed_any = cursor->handed_any || out->release;
-			continue;
-		}
-		if (schema.release) {
-			schema.release(&schema);
-		}
-		if (ended) {
-			reader_close(cursor);
-			atomic_fetch_add(&cursor->scan->done, 1);
-			cursor->ended = cursor->single;
+		if (rc == BSC_OK && out->release) {
+			hand_over(cursor, out);
+		} else if (rc == BSC_OK && ended) {
+			end_partition(cursor);
 		}
 	}
-	failure->status = rc;
-	if (rc != BSC_OK) {
+	if (rc != BSC_OK || cursor->ended) {
 		reader_close(cursor);
 	}
-out:
-	if (failure->status != BSC_OK && err) {
-		*err = *failure;
+	failure->status = rc; /* one that a second read mended is none */
+	if (rc != BSC_OK) {
+		atomic_store(rc == BSC_CANCELLED ? &cursor->scan->stopped : &cursor->scan->failed, true);
+		if (err) {
+			*err = *failure;
+		}
 	}
-	return failure->status;
+	return rc;
 }

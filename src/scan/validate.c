@@ -264,3 +264,35 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 	}
 	return BSC_OK;
 }
+
+/* An offset's rows are counted in the buffers: what they share of the whole is taken off. */
+static int64_t bytes_of(const struct ArrowArrayView *view)
+{
+	int64_t bytes = 0;
+	for (int i = 0; i < NANOARROW_MAX_FIXED_BUFFERS; i++) {
+		bytes += view->buffer_views[i].data.data && view->buffer_views[i].size_bytes > 0
+		             ? view->buffer_views[i].size_bytes
+					 : 0;
+	}
+	for (int32_t i = 0; i < view->n_variadic_buffers; i++) {
+		bytes += view->variadic_buffer_sizes[i];
+	}
+	for (int64_t i = 0; i < view->n_children; i++) {
+		bytes += bytes_of(view->children[i]);
+	}
+	if (view->dictionary) {
+		bytes += bytes_of(view->dictionary);
+	}
+	return view->offset > 0 && view->length >= 0
+	           ? (int64_t)((double)bytes * (double)view->length / (double)(view->length + view->offset))
+			   : bytes;
+}
+
+int64_t bsc__validate_bytes(const struct bsc__validate *validate)
+{
+	int64_t bytes = 0;
+	for (int64_t i = 0; i < validate->n_views; i++) {
+		bytes += bytes_of(&validate->views[i]);
+	}
+	return bytes;
+}

@@ -232,3 +232,34 @@ const char *bsc_source_label(const struct bsc_source *source)
 {
 	return source->label;
 }
+
+int bsc_source_statistics(struct bsc_source *source, const struct bsc_poll *poll, struct bsc_statistics *out,
+                          struct bsc_error *err)
+{
+	const struct bsc_executor *executor = source->executor;
+	pthread_mutex_lock(&registry_lock);
+	bool counted = source->counted;
+	*out = source->statistics;
+	pthread_mutex_unlock(&registry_lock);
+	if (counted) {
+		return BSC_OK;
+	}
+	*out = (struct bsc_statistics){-1, -1, false};
+	/* No lock is held: two threads may both ask, and get one answer each. */
+	int rc = executor->statistics ? executor->statistics(source->instance, poll, out, err) : BSC_OK;
+	if (rc == BSC_OK) {
+		pthread_mutex_lock(&registry_lock);
+		source->statistics = *out;
+		source->counted = true;
+		pthread_mutex_unlock(&registry_lock);
+	}
+	return rc;
+}
+
+int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const struct bsc_poll *poll, bool *exact,
+                     size_t n, struct bsc_error *err)
+{
+	memset(exact, 0, n * sizeof(*exact));
+	return n && source->executor->claim ? source->executor->claim(source->instance, filters, poll, exact, n, err)
+	                                    : BSC_OK;
+}

@@ -63,7 +63,9 @@ struct bsc_source {
 	enum bsc_schema_mode schema_mode;
 	int64_t retries; /* of a partition of which nothing was handed over */
 	struct ArrowSchema schema;
-	/* The registry's mutex guards refs and next. */
+	/* The registry's mutex guards these. */
+	bool counted; /* statistics are known */
+	struct bsc_statistics statistics;
 	int64_t refs;
 	struct bsc_source *next;
 };

@@ -34,6 +34,7 @@ static const struct {
 
 static bool is_live(int64_t wanted)
 {
+	bsc_scans_forget();
 	for (int i = 0; i < 400 && faults_live() != wanted; i++) {
 		nanosleep(&(struct timespec){0, 10000000}, NULL);
 	}
@@ -111,6 +112,7 @@ int main(int argc, char **argv)
 	}
 	bsc_process_end_workers(5000);
 	nanosleep(&(struct timespec){1, 0}, NULL);
+	bsc_scans_forget();
 	live = faults_live();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,8 +11,8 @@ static const struct {
 	const struct twin *twins;
 	const size_t *n;
 } lists[] = {
-    {twins_options, &n_twins_options}, {twins_process, &n_twins_process}, {twins_workers, &n_twins_workers},
-    {twins_source, &n_twins_source},   {twins_scan, &n_twins_scan},
+    {twins_filter, &n_twins_filter},   {twins_options, &n_twins_options}, {twins_process, &n_twins_process},
+    {twins_workers, &n_twins_workers}, {twins_source, &n_twins_source},   {twins_scan, &n_twins_scan},
 };
 
 /* ---- the loop itself ---- */

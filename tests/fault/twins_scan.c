@@ -1,4 +1,5 @@
 /* Plans, scans and cursors. */
+#include "scan/metrics.h"
 #include "world.h"
 
 /* ---- plan ---- */
@@ -8,13 +9,13 @@ static const int64_t no_column[] = {0};
 
 static void some_columns(struct world *w)
 {
-	w->request = (struct bsc_request){two_and_one_again, LENGTH(two_and_one_again)};
+	w->request = (struct bsc_request){.columns = two_and_one_again, .n_columns = LENGTH(two_and_one_again)};
 	world_source(w);
 }
 
 static void no_columns(struct world *w)
 {
-	w->request = (struct bsc_request){no_column, 0};
+	w->request = (struct bsc_request){.columns = no_column};
 	world_source(w);
 }
 
@@ -54,6 +55,20 @@ static int call_concurrency(struct world *w, struct bsc_error *err)
 {
 	(void)err;
 	assert_int_equal(bsc_plan_concurrency(w->plan), 2);
+	return BSC_OK;
+}
+
+static int call_row_count(struct world *w, struct bsc_error *err)
+{
+	(void)err;
+	assert_int_equal(bsc_plan_row_count(w->plan), -1);
+	return BSC_OK;
+}
+
+static int call_pushed(struct world *w, struct bsc_error *err)
+{
+	(void)err;
+	assert_string_equal(bsc_plan_pushed(w->plan), "");
 	return BSC_OK;
 }
 
@@ -223,7 +238,7 @@ static void done_next(struct world *w)
 
 static void cursor_over_some(struct world *w)
 {
-	w->request = (struct bsc_request){two_and_one_again, LENGTH(two_and_one_again)};
+	w->request = (struct bsc_request){.columns = two_and_one_again, .n_columns = LENGTH(two_and_one_again)};
 	world_cursor(w);
 }
 
@@ -247,6 +262,69 @@ static void cursor_over_full(struct world *w)
 	assert_ok(bsc_cursor_open(w->scan, &w->cursor, &err), &err);
 }
 
+/* ---- metrics ---- */
+
+static struct bsc__names names;
+static struct bsc_meter meter;
+
+static void some_meter(struct world *w)
+{
+	(void)w;
+	bsc__names_init(&names);
+	meter = (struct bsc_meter){.names = &names};
+}
+
+static int call_meter_time(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	(void)err;
+	bsc_meter_time(&meter, 1, 2);
+	assert_true(meter.python_ns == 1 && meter.waiting_ns == 2);
+	return BSC_OK;
+}
+
+static int call_meter_ahead(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	(void)err;
+	bsc_meter_ahead(&meter, 7);
+	assert_int_equal(meter.ahead_bytes, 7);
+	return BSC_OK;
+}
+
+/* It has no error to give: what can't be kept is not. */
+static int call_meter_report(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	return bsc_meter_report(&meter, bsc__str("requests"), 1) ? BSC_OK : bsc__fail_nomem(err, "reporting");
+}
+
+static void done_meter(struct world *w)
+{
+	(void)w;
+	bsc__names_release(&names);
+}
+
+static int call_export(struct world *w, struct bsc_error *err)
+{
+	return bsc_scans_export(&w->out.table.schema, &w->out.table.array, err);
+}
+
+static void done_export(struct world *w)
+{
+	assert_int_equal(w->out.table.array.length, 1);
+	w->out.table.array.release(&w->out.table.array);
+	w->out.table.schema.release(&w->out.table.schema);
+}
+
+static int call_forget(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	(void)err;
+	bsc_scans_forget();
+	return BSC_OK;
+}
+
 #define POINTER sizeof(void *)
 #define NEXT(situation, set_up)                                                                                        \
 	{"bsc_cursor_next",    situation, true, sizeof(struct ArrowArray), set_up, call_next, cursor_is_at_its_end,        \
@@ -259,6 +337,8 @@ const struct twin twins_scan[] = {
     {"bsc_plan_new", "nested columns", true, POINTER, nested_source, call_plan, no_plan_is_left, .done = done_plan},
     {"bsc_plan_partition_count", "", false, .set_up = world_plan, .call = call_partition_count},
     {"bsc_plan_concurrency", "", false, .set_up = world_plan, .call = call_concurrency},
+    {"bsc_plan_row_count", "", false, .set_up = world_plan, .call = call_row_count},
+    {"bsc_plan_pushed", "", false, .set_up = world_plan, .call = call_pushed},
     {"bsc_plan_schema", "", false, .set_up = world_plan, .call = call_plan_schema},
     {"bsc_plan_ref", "", false, .set_up = world_plan, .call = call_plan_ref},
     {"bsc_plan_free", "", false, .set_up = world_plan, .call = call_plan_free},
@@ -271,6 +351,12 @@ const struct twin twins_scan[] = {
     {"bsc_cursor_open_partition", "", true, POINTER, world_scan, call_cursor_of_one, .done = done_cursor},
     {"bsc_cursor_partition", "", false, .set_up = world_cursor, .call = call_partition},
     {"bsc_cursor_close", "", false, .set_up = begun_cursor, .call = call_cursor_close},
+    {"bsc_meter_time", "", false, .set_up = some_meter, .call = call_meter_time, .done = done_meter},
+    {"bsc_meter_ahead", "", false, .set_up = some_meter, .call = call_meter_ahead, .done = done_meter},
+    {"bsc_meter_report", "", true, .set_up = some_meter, .call = call_meter_report, .done = done_meter},
+    {"bsc_scans_export", "", true, sizeof(((struct world *)NULL)->out.table), begun_cursor, call_export,
+	 .done = done_export},
+    {"bsc_scans_forget", "", false, .set_up = world_scan, .call = call_forget},
     NEXT("all columns", world_cursor),
     NEXT("some columns", cursor_over_some),
     NEXT("nested columns", cursor_over_nested),

@@ -145,6 +145,22 @@ static int call_metadata(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static int call_statistics(struct world *w, struct bsc_error *err)
+{
+	struct bsc_statistics found;
+	int rc = bsc_source_statistics(w->source, NULL, &found, err);
+	assert_int_equal(found.n_rows, -1);
+	return rc;
+}
+
+static int call_claim(struct world *w, struct bsc_error *err)
+{
+	bool exact = true;
+	int rc = bsc_source_claim(w->source, bsc__str(""), NULL, &exact, 1, err);
+	assert_false(exact);
+	return rc;
+}
+
 #define POINTER sizeof(void *)
 
 const struct twin twins_source[] = {
@@ -160,6 +176,8 @@ const struct twin twins_source[] = {
 	 .done = done_open},
     {"bsc_source_schema", "", false, .set_up = world_source, .call = call_schema},
     {"bsc_source_label", "", false, .set_up = world_source, .call = call_label},
+    {"bsc_source_statistics", "", false, .set_up = world_source, .call = call_statistics},
+    {"bsc_source_claim", "", false, .set_up = world_source, .call = call_claim},
     {"bsc_source_close", "", false, .set_up = world_source, .call = call_close},
     {"bsc_schema_copy", "flat", true, sizeof(struct ArrowSchema), world_flat, call_copy, .done = done_copy},
     {"bsc_schema_copy", "nested", true, sizeof(struct ArrowSchema), world_nested, call_copy, .done = done_copy},

@@ -37,25 +37,25 @@ static int open_instance(void *state, void *cls, const struct bsc_opening *openi
 	return rc;
 }
 
-static int make_plan(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
-                     int64_t *n_partitions_out, struct bsc_error *err)
+static int make_plan(void *instance, const struct bsc_hints *hints, struct bsc_meter *meter,
+                     const struct bsc_poll *poll, void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
 	if (faults_take()) {
 		return out_of_memory(err);
 	}
 	faults_pause();
-	int rc = mock_of->plan(instance, hints, poll, plan_out, n_partitions_out, err);
+	int rc = mock_of->plan(instance, hints, meter, poll, plan_out, planned, err);
 	faults_resume();
 	return rc;
 }
 
-static int read_open(void *plan, int64_t partition, void **reader_out, struct bsc_error *err)
+static int read_open(void *plan, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err)
 {
 	if (faults_take()) {
 		return out_of_memory(err);
 	}
 	faults_pause();
-	int rc = mock_of->read_open(plan, partition, reader_out, err);
+	int rc = mock_of->read_open(plan, partition, meter, reader_out, err);
 	faults_resume();
 	return rc;
 }
@@ -212,6 +212,7 @@ static void world_release(struct world *w)
 	bsc_plan_free(w->plan);
 	bsc_source_close(w->source);
 	bsc_options_free(w->options);
+	bsc_scans_forget();
 	if (w->schema.release) {
 		mock_assert_all_closed(&w->mock);
 		w->schema.release(&w->schema);

@@ -32,6 +32,11 @@ struct world {
 		struct ArrowSchema schema;
 		struct ArrowArray array;
 		struct bsc_locator locator;
+		struct bsc_filter *filter;
+		struct {
+			struct ArrowSchema schema;
+			struct ArrowArray array;
+		} table;
 	} out;
 };
 
@@ -66,7 +71,8 @@ void world_plan(struct world *w);
 void world_scan(struct world *w);
 void world_cursor(struct world *w);
 
-extern const struct twin twins_options[], twins_process[], twins_source[], twins_scan[], twins_workers[];
-extern const size_t n_twins_options, n_twins_process, n_twins_source, n_twins_scan, n_twins_workers;
+extern const struct twin twins_filter[], twins_options[], twins_process[], twins_source[], twins_scan[],
+    twins_workers[];
+extern const size_t n_twins_filter, n_twins_options, n_twins_process, n_twins_source, n_twins_scan, n_twins_workers;
 
 #endif

@@ -46,19 +46,21 @@ static void nothing(void *handle)
 	(void)handle;
 }
 
-static int make_plan(void *instance, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
-                     int64_t *n_partitions_out, struct bsc_error *err)
+static int make_plan(void *instance, const struct bsc_hints *hints, struct bsc_meter *meter,
+                     const struct bsc_poll *poll, void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
 	(void)poll;
 	(void)hints;
+	(void)meter;
 	(void)err;
 	*plan_out = instance;
-	*n_partitions_out = 1;
+	planned->n_partitions = 1;
 	return BSC_OK;
 }
 
-static int read_open(void *plan, int64_t partition, void **reader_out, struct bsc_error *err)
+static int read_open(void *plan, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err)
 {
+	(void)meter;
 	(void)partition;
 	(void)err;
 	*reader_out = plan;

@@ -73,6 +73,7 @@ class Client:
         self._schema: pa.Schema | None = None  # of the batches
         self.identity = ""  # of the class that was opened last
         self.segments: dict[int, mmap.mmap] = {}
+        self.metrics: list[tuple[int, Reader]] = []
         self.send(
             Frame.SETUP,
             0,
@@ -109,6 +110,9 @@ class Client:
                         (size,) = struct.unpack("<Q", payload)
                         self.segments[number] = mmap.mmap(fd, size, prot=mmap.PROT_READ)
                         os.close(fd)
+                        continue
+                    if kind == Frame.METRICS:
+                        self.metrics.append((number, Reader(payload)))
                         continue
                     if kind == Frame.DROP:
                         self.segments.pop(number).close()
@@ -167,10 +171,20 @@ class Client:
         assert has_schema == infer
         schema = schema_from(received.reader) if has_schema else None
         self.identity = received.reader.text()
+        (self.has_statistics,) = received.reader.numbers("B")
         return schema
 
-    def plan(self, instance: int, columns: list[str] | None = None, plan: int = 1) -> list[bytes]:
-        number = self.ask(Frame.PLAN, struct.pack("<QQ", instance, plan) + _columns(columns))
+    def plan(
+        self,
+        instance: int,
+        columns: list[str] | None = None,
+        plan: int = 1,
+        filters: bytes = b"",
+        limit: int | None = None,
+    ) -> list[bytes]:
+        """PLAN. What is said beside the specs is in ``rows``, ``pruned`` and ``pushed``."""
+        number = self.ask(Frame.PLAN, struct.pack("<QQ", instance, plan) + _hints(columns, filters, limit))
+        self.rows: list[int] = []
         specs: list[bytes] = []
         while True:
             received = self.receive()
@@ -179,12 +193,16 @@ class Client:
                 (status,) = received.reader.numbers("I")
                 raise Failed(status, received.reader.text())
             if received.kind == Frame.PLANNED:
-                assert received.reader.numbers("q") == (len(specs),)
+                n, self.pruned, self.knows_rows = received.reader.numbers("qqB")
+                assert n == len(specs) == len(self.rows)
+                self.pushed = received.reader.text()
                 return specs
             assert received.kind == Frame.SPECS
             assert len(received.payload) <= 1 << 20 or received.reader.numbers("I") == (1,)
             reader = Reader(received.payload)
-            specs += [reader.data() for _ in range(reader.numbers("I")[0])]
+            n_specs = reader.numbers("I")[0]
+            specs += [reader.data() for _ in range(n_specs)]
+            self.rows += reader.numbers(f"{n_specs}q")
 
     def begin(
         self,
@@ -193,8 +211,10 @@ class Client:
         window: int = ALL,
         columns: list[str] | None = None,
         at: tuple[int, int] = (0, 1),
+        filters: bytes = b"",
+        limit: int | None = None,
     ) -> int:
-        payload = struct.pack("<QqqQ", instance, *at, window) + _columns(columns) + data(spec)
+        payload = struct.pack("<QqqQ", instance, *at, window) + _hints(columns, filters, limit) + data(spec)
         return self.ask(Frame.READ, payload)
 
     def batches(self, number: int, n: int | None = None) -> Iterator[Batch]:
@@ -268,8 +288,9 @@ def _buffers(client: Client, reader: Reader) -> list[bytes | None]:
     return found
 
 
-def _columns(columns: list[str] | None) -> bytes:
-    return b"\0" if columns is None else b"\1" + texts(c.encode() for c in columns)
+def _hints(columns: list[str] | None, filters: bytes, limit: int | None) -> bytes:
+    names = b"\0" if columns is None else b"\1" + texts(c.encode() for c in columns)
+    return names + data(filters) + struct.pack("<Bq", limit is not None, limit or 0)
 
 
 class _CSchema(ctypes.Structure):

@@ -17,7 +17,7 @@ import pytest
 
 import bascule
 from bascule import _identity, _native
-from bascule._wire import Frame, Status, text
+from bascule._wire import VERSION, Frame, Status, text
 from process.client import TESTS, Client, Failed, spawned, wait_until
 
 MakeClient = Callable[..., Client]
@@ -62,7 +62,7 @@ def xs(batches: list[pa.RecordBatch]) -> list[int]:
 def test_it_says_hello_first(client):
     kind, number, reader, _ = client.hello
     assert (kind, number) == (Frame.HELLO, client.process.pid)
-    assert reader.numbers("I") == (1,)
+    assert reader.numbers("I") == (VERSION,)
     assert reader.text() == bascule.__version__
     assert reader.text() == f"{sys.executable} ({sys.version.split()[0]})"
 
@@ -150,12 +150,12 @@ def test_a_window_holds_it_back(client, log):
     assert size == 8000
     time.sleep(0.2)
     assert steps(log)[2:] == ["batch 0"]
-    client.send(Frame.WINDOW, number + 7, struct.pack("<Q", 1 << 40))  # another one's
-    client.send(Frame.WINDOW, number, struct.pack("<Q", 2 * size + 200))
+    client.send(Frame.WINDOW, number + 7, struct.pack("<QQ", 1 << 40, 0))  # another one's
+    client.send(Frame.WINDOW, number, struct.pack("<QQ", 2 * size + 200, 0))
     list(client.batches(number, 2))
     time.sleep(0.2)
     assert steps(log)[2:] == ["batch 0", "batch 1", "batch 2"]
-    client.send(Frame.WINDOW, number, struct.pack("<Q", 1 << 40))
+    client.send(Frame.WINDOW, number, struct.pack("<QQ", 1 << 40, 0))
     assert len(list(client.batches(number))) == 7
 
 
@@ -216,7 +216,7 @@ def test_requests_may_be_sent_back_to_back(client, log):
     time.sleep(0.1)
     assert "close" not in steps(log)
     assert "dropped" not in steps(log)
-    client.send(Frame.WINDOW, first, struct.pack("<Q", 1 << 40))
+    client.send(Frame.WINDOW, first, struct.pack("<QQ", 1 << 40, 0))
     assert len(list(client.batches(first))) == 1
     client.answer(Frame.CLOSED, 1)
     with pytest.raises(Failed, match="instance 1 is not open"):
@@ -418,7 +418,7 @@ def test_an_interrupt_cancels_a_read(client, log, busy):
         number = client.begin(1, client.plan(1)[0], window=1)
     list(client.batches(number, 1))
     if busy == "sleeping":
-        client.send(Frame.WINDOW, number, struct.pack("<Q", 1 << 40))
+        client.send(Frame.WINDOW, number, struct.pack("<QQ", 1 << 40, 0))
     time.sleep(0.1)
     began = time.monotonic()
     client.process.send_signal(signal.SIGINT)

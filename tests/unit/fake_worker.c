@@ -403,7 +403,8 @@ static void do_open(struct fake *fake, struct bsc__frame frame)
 	}
 	*place = table;
 	struct bsc_error err;
-	if (bsc__serving_opened(&fake->serving, frame.number, infer ? &fake->schema : NULL, bsc__str(""), &err) != BSC_OK) {
+	if (bsc__serving_opened(&fake->serving, frame.number, infer ? &fake->schema : NULL, bsc__str(""),
+	                        plays(&table, "statistics") || plays(&table, "miscounts_claims"), &err) != BSC_OK) {
 		refuse(fake, frame.number, err.status, err.message);
 	}
 }
@@ -432,14 +433,55 @@ static void do_plan(struct fake *fake, struct bsc__frame frame)
 			snprintf(spec, sizeof(spec), "%lld", (long long)i);
 			bsc__put_str(&out, bsc__str(endless ? "" : spec));
 		}
+		for (int64_t k = 0; k < n && !plays(table, "specs_without_rows"); k++) {
+			bsc__put_i64(&out, table->batches * table->rows);
+		}
 		bool sent = bsc__serving_answer(&fake->serving, BSC__SPECS, frame.number, out.ptr, out.len);
 		bsc__bytes_release(&out);
 		if (!sent) {
 			return;
 		}
 	}
-	int64_t n = table->partitions + plays(table, "miscounts");
-	(void)bsc__serving_answer(&fake->serving, BSC__PLANNED, frame.number, &n, sizeof(n));
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, 1024);
+	bsc__put_i64(&out, table->partitions + plays(table, "miscounts"));
+	bsc__put_i64(&out, plays(table, "prunes") ? 3 : plays(table, "prunes_less_than_none") ? -1 : 0);
+	bsc__put_u8(&out, plays(table, "knows_rows"));
+	bsc__put_str(&out, bsc__str(plays(table, "prunes") ? "n > 1" : ""));
+	(void)bsc_meter_report(&fake->serving.meter, bsc__str("plans"), 1);
+	bsc_meter_time(&fake->serving.meter, 1000, 0);
+	(void)bsc__serving_answer(&fake->serving, BSC__PLANNED, frame.number, out.ptr, out.len);
+	bsc__bytes_release(&out);
+}
+
+static void do_statistics(struct fake *fake, struct bsc__frame frame)
+{
+	const struct table *table = find(fake, bsc__get_u64(&frame.payload));
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, 64);
+	bsc__put_u8(&out, table != NULL);
+	bsc__put_i64(&out, table ? table->partitions * table->batches * table->rows : -1);
+	bsc__put_i64(&out, -7);
+	bsc__put_u8(&out, true);
+	(void)bsc__serving_answer(&fake->serving, BSC__COUNTED, frame.number, out.ptr, out.len);
+	bsc__bytes_release(&out);
+}
+
+/* Claims the first of the predicates. */
+static void do_claim(struct fake *fake, struct bsc__frame frame)
+{
+	const struct table *table = find(fake, bsc__get_u64(&frame.payload));
+	struct bsc_str filters = bsc__get_str(&frame.payload, 1 << 20);
+	struct bsc__view view = {(const uint8_t *)filters.ptr, filters.len, false};
+	uint32_t n = bsc__get_u32(&view) + (table && plays(table, "miscounts_claims"));
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, 1 << 20);
+	bsc__put_u32(&out, n);
+	for (uint32_t i = 0; i < n; i++) {
+		bsc__put_u8(&out, i == 0);
+	}
+	(void)bsc__serving_answer(&fake->serving, BSC__CLAIMED, frame.number, out.ptr, out.len);
+	bsc__bytes_release(&out);
 }
 
 /* ---- batches that lie ---- */
@@ -586,6 +628,9 @@ static void do_read(struct fake *fake, struct bsc__frame frame)
 		copy_str(names[i], sizeof(names[i]), bsc__get_str(&frame.payload, 4096));
 		columns[i] = names[i];
 	}
+	(void)bsc__get_str(&frame.payload, 1 << 20); /* filters */
+	(void)bsc__get_u8(&frame.payload);           /* limit */
+	(void)bsc__get_i64(&frame.payload);
 	char spec[32];
 	copy_str(spec, sizeof(spec), bsc__get_str(&frame.payload, 4096));
 	if (!table) {
@@ -642,6 +687,12 @@ static void serve(struct fake *fake)
 			break;
 		case BSC__READ:
 			do_read(fake, frame);
+			break;
+		case BSC__STATISTICS:
+			do_statistics(fake, frame);
+			break;
+		case BSC__CLAIM:
+			do_claim(fake, frame);
 			break;
 		case BSC__CLOSE:
 			table = find(fake, frame.number);

@@ -251,6 +251,7 @@ struct plan {
 
 struct reader {
 	struct mock *mock;
+	struct bsc_meter *meter;
 	int64_t partition;
 	int64_t next;
 };
@@ -351,8 +352,8 @@ static void close_instance(void *state)
 	free(instance);
 }
 
-static int make_plan(void *state, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
-                     int64_t *n_partitions_out, struct bsc_error *err)
+static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
+                     void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
 	struct mock *mock = ((struct instance *)state)->mock;
 	size_t used = 0;
@@ -361,15 +362,28 @@ static int make_plan(void *state, const struct bsc_hints *hints, const struct bs
 	for (int64_t i = 0; hints->columns && i < hints->n_columns && used < sizeof(mock->columns); i++) {
 		used += (size_t)snprintf(mock->columns + used, sizeof(mock->columns) - used, "%s,", hints->columns[i]);
 	}
+	mock->n_filters = hints->filters.len >= sizeof(mock->n_filters) ? *(const uint32_t *)hints->filters.ptr : 0;
+	mock->limit = hints->limited ? hints->limit : -1;
 	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_PLAN, poll, err)) {
 		return err->status;
 	}
+	bsc_meter_time(meter, MOCK_PLAN_NS, 0);
 	struct plan *plan = new_handle(sizeof(*plan));
 	plan->mock = mock;
 	bump(&mock->plans);
 	*plan_out = plan;
-	*n_partitions_out = mock->n_partitions;
+	*planned = (struct bsc_planned){.n_partitions = mock->n_partitions, .n_pruned = mock->n_pruned};
+	if (mock->rows) {
+		size_t size = (size_t)mock->n_partitions * sizeof(*planned->rows);
+		planned->rows = malloc(size + 1);
+		must(planned->rows, "out of memory in the mock");
+		memcpy(planned->rows, mock->rows, size);
+	}
+	if (mock->pushed) {
+		planned->pushed = strdup(mock->pushed);
+		must(planned->pushed, "out of memory in the mock");
+	}
 	return BSC_OK;
 }
 
@@ -382,7 +396,7 @@ static void plan_free(void *state)
 	free(plan);
 }
 
-static int read_open(void *state, int64_t partition, void **reader_out, struct bsc_error *err)
+static int read_open(void *state, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err)
 {
 	struct mock *mock = ((struct plan *)state)->mock;
 	must(partition >= 0 && partition < mock->n_partitions, "a partition that plan never gave");
@@ -392,6 +406,7 @@ static int read_open(void *state, int64_t partition, void **reader_out, struct b
 	}
 	struct reader *reader = new_handle(sizeof(*reader));
 	reader->mock = mock;
+	reader->meter = meter;
 	reader->partition = partition;
 	bump(&mock->readers);
 	*reader_out = reader;
@@ -405,6 +420,7 @@ static int read_next(void *state, const struct bsc_poll *poll, struct ArrowArray
 	struct reader *reader = state;
 	struct mock *mock = reader->mock;
 	must(!array->release && !schema->release && !*ended, "read_next's outputs were not zeroed");
+	bsc_meter_time(reader->meter, MOCK_NEXT_NS, 0);
 	if (faulty(mock, MOCK_READ_NEXT, poll, err)) {
 		return err->status;
 	}

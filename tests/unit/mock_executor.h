@@ -63,12 +63,20 @@ struct mock_partition {
 
 #define MOCK_PARTITIONS_MAX 512
 
+/* What a plan, and each read_next, says that it took. */
+#define MOCK_PLAN_NS 1000
+#define MOCK_NEXT_NS 10
+
 struct mock {
 	struct bsc_executor executor; /* state is this mock */
 	const struct ArrowSchema *schema;
 	const struct mock_partition *partitions;
 	int64_t n_partitions;
 	void (*damage_schema)(struct ArrowSchema *schema);
+	/* What a plan says beside: */
+	int64_t n_pruned;
+	const int64_t *rows; /* of each partition; NULL: nothing */
+	const char *pushed;
 
 	struct {
 		int status;
@@ -94,6 +102,8 @@ struct mock {
 	char options[256]; /* "a=1;b=2;" as open saw them */
 	enum bsc_schema_mode schema_mode;
 	char columns[256]; /* "a,b," as plan saw them; "*" for all */
+	uint32_t n_filters;
+	int64_t limit; /* -1: none */
 };
 
 /* schema, partitions: borrowed as long as the mock. */

@@ -21,7 +21,9 @@ static struct {
 	PyObject *shutdown;                                  /* bascule._instance.shutdown */
 	PyObject *warn;                                      /* bascule._instance.warn */
 	PyObject *instance_type;                             /* bascule._instance.Instance */
+	PyObject *hints_type;                                /* bascule._hints.Hints */
 	PyObject *open, *plan, *read, *end, *masked, *close; /* interned names */
+	PyObject *statistics, *claim, *specs, *n_pruned, *rows, *pushed;
 } py;
 
 struct instance {
@@ -31,14 +33,15 @@ struct instance {
 };
 
 struct plan {
-	struct held *held;         /* list of specs; tuple of columns, or None */
+	struct held *held;         /* bascule._instance.Plan; tuple of columns, or None */
 	struct instance *instance; /* outlives the plan */
 	int64_t n_partitions;
 };
 
 struct reader {
-	struct held *held; /* the class's iterator; what trimmed() knows */
-	struct plan *plan; /* outlives the reader */
+	struct held *held;       /* the class's iterator; what trimmed() knows */
+	struct plan *plan;       /* outlives the reader */
+	struct bsc_meter *meter; /* so does it */
 	int64_t partition;
 	unsigned unanswered;            /* watch_unanswered, when it was opened */
 	struct ArrowArrayStream stream; /* of the item in hand, release == NULL: none */
@@ -232,6 +235,57 @@ static void instance_close(void *ptr)
 	free(instance);
 }
 
+/* ---- what the class says of itself ---- */
+
+static int statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statistics *out, struct bsc_error *err)
+{
+	struct instance *instance = ptr;
+	struct run run;
+	char attempt[512];
+	*out = (struct bsc_statistics){-1, -1, false};
+	if (!run_enter(&run, instance->on_main, poll)) {
+		return run_fail_shutdown(err, instance->label);
+	}
+	long long n_rows = -1, n_bytes = -1;
+	int exact = 0;
+	PyObject *found = PyObject_CallMethodNoArgs(object_of(instance), py.statistics);
+	bool good = found && (found == Py_None || PyArg_ParseTuple(found, "LLp:statistics", &n_rows, &n_bytes, &exact));
+	snprintf(attempt, sizeof(attempt), "%.450s: statistics", instance->label);
+	int rc = good ? BSC_OK : fail_of(err, &run, instance, attempt);
+	Py_XDECREF(found);
+	gate_leave(&run.stay);
+	if (rc == BSC_OK) {
+		*out = (struct bsc_statistics){n_rows, n_bytes, exact};
+	}
+	return rc;
+}
+
+static int claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll, bool *exact, size_t n,
+                 struct bsc_error *err)
+{
+	struct instance *instance = ptr;
+	struct run run;
+	char attempt[512];
+	if (!run_enter(&run, instance->on_main, poll)) {
+		return run_fail_shutdown(err, instance->label);
+	}
+	PyObject *data = PyBytes_FromStringAndSize(filters.ptr, (Py_ssize_t)filters.len);
+	PyObject *claimed = data ? PyObject_CallMethodOneArg(object_of(instance), py.claim, data) : NULL;
+	bool good = claimed && PyList_Check(claimed) && (size_t)PyList_GET_SIZE(claimed) == n;
+	for (size_t i = 0; good && i < n; i++) {
+		exact[i] = PyList_GET_ITEM(claimed, (Py_ssize_t)i) == Py_True;
+	}
+	if (claimed && !good) {
+		PyErr_SetString(PyExc_ValueError, "the predicates are not as many as was said");
+	}
+	snprintf(attempt, sizeof(attempt), "%.450s: push_filters", instance->label);
+	int rc = good ? BSC_OK : fail_of(err, &run, instance, attempt);
+	Py_XDECREF(claimed);
+	Py_XDECREF(data);
+	gate_leave(&run.stay);
+	return rc;
+}
+
 /* ---- plan ---- */
 
 static PyObject *column_tuple(const struct bsc_hints *hints)
@@ -251,8 +305,64 @@ static PyObject *column_tuple(const struct bsc_hints *hints)
 	return tuple;
 }
 
-static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_poll *poll, void **plan_out,
-                    int64_t *n_partitions_out, struct bsc_error *err)
+/* bascule._instance.Hints of what is asked. columns: as column_tuple. NULL: an exception is set. */
+static PyObject *hints_of(const struct bsc_hints *hints, PyObject *columns)
+{
+	PyObject *limit = hints->limited ? PyLong_FromLongLong(hints->limit) : Py_NewRef(Py_None);
+	PyObject *made = limit && columns ? PyObject_CallFunction(py.hints_type, "Oy#O", columns, hints->filters.ptr,
+	                                                          (Py_ssize_t)hints->filters.len, limit)
+	                                  : NULL;
+	Py_XDECREF(limit);
+	return made;
+}
+
+/* The exact rows of each partition; none are known: *out NULL. -1: an exception is set. */
+static int take_rows(PyObject *plan, int64_t **out)
+{
+	PyObject *rows = PyObject_GetAttr(plan, py.rows);
+	Py_ssize_t n = rows && rows != Py_None ? PyList_Size(rows) : 0;
+	int64_t *taken = n > 0 ? malloc((size_t)n * sizeof(*taken)) : NULL;
+	if (n > 0 && !taken) {
+		PyErr_NoMemory();
+	}
+	for (Py_ssize_t i = 0; taken && i < n; i++) {
+		taken[i] = PyLong_AsLongLong(PyList_GET_ITEM(rows, i));
+	}
+	Py_XDECREF(rows);
+	if (PyErr_Occurred()) {
+		free(taken);
+		return -1;
+	}
+	*out = taken;
+	return 0;
+}
+
+/* What the class answered, out of bascule._instance.Plan. -1: an exception is set. */
+static int take_planned(PyObject *plan, struct bsc_planned *out)
+{
+	PyObject *specs = PyObject_GetAttr(plan, py.specs), *n_pruned = PyObject_GetAttr(plan, py.n_pruned);
+	PyObject *pushed = PyObject_GetAttr(plan, py.pushed);
+	const char *text = pushed ? PyUnicode_AsUTF8(pushed) : NULL;
+	struct bsc_planned planned = {0};
+	planned.n_partitions = specs ? PyList_Size(specs) : -1;
+	planned.n_pruned = n_pruned ? PyLong_AsLongLong(n_pruned) : -1;
+	if (text && *text && !(planned.pushed = strdup(text))) {
+		PyErr_NoMemory();
+	}
+	bool good = !PyErr_Occurred() && take_rows(plan, &planned.rows) == 0;
+	Py_XDECREF(pushed);
+	Py_XDECREF(n_pruned);
+	Py_XDECREF(specs);
+	if (!good) {
+		free(planned.pushed);
+		return -1;
+	}
+	*out = planned;
+	return 0;
+}
+
+static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
+                    void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
 	struct instance *instance = ptr;
 	struct run run;
@@ -267,23 +377,25 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, const struct bsc_p
 		free(plan);
 		return rc;
 	}
+	run_measure(&run, meter);
 	char attempt[512];
 	snprintf(attempt, sizeof(attempt), "%.450s: plan_partitions", instance->label);
 	int rc = BSC_OK;
 	plan->instance = instance;
 	plan->held = held;
-	PyObject *columns = held->refs[1] = column_tuple(hints);
-	PyObject *specs = columns ? PyObject_CallMethodObjArgs(object_of(instance), py.plan, columns, NULL) : NULL;
-	held->refs[0] = specs;
-	if (specs) {
-		plan->n_partitions = *n_partitions_out = PyList_GET_SIZE(specs);
+	PyObject *asked = hints_of(hints, held->refs[1] = column_tuple(hints));
+	PyObject *made = asked ? PyObject_CallMethodOneArg(object_of(instance), py.plan, asked) : NULL;
+	Py_XDECREF(asked);
+	held->refs[0] = made;
+	if (made && take_planned(made, planned) == 0) {
+		plan->n_partitions = planned->n_partitions;
 	} else {
 		rc = fail_of(err, &run, instance, attempt);
 		held_drop(held);
 		free(plan);
 		plan = NULL;
 	}
-	gate_leave(&run.stay);
+	run_leave(&run);
 	*plan_out = plan;
 	return rc;
 }
@@ -313,7 +425,7 @@ static int fail_read(struct bsc_error *err, struct run *run, const struct reader
 }
 
 /* The class is called at the first read_next, which can be interrupted. */
-static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc_error *err)
+static int read_open(void *ptr, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err)
 {
 	struct plan *plan = ptr;
 	struct reader *reader = calloc(1, sizeof(*reader));
@@ -326,6 +438,7 @@ static int read_open(void *ptr, int64_t partition, void **reader_out, struct bsc
 		return raised_fail_text(err, BSC_NOMEM, "out of memory");
 	}
 	reader->plan = plan;
+	reader->meter = meter;
 	reader->partition = partition;
 	reader->held = held;
 	reader->unanswered = watch_unanswered();
@@ -339,8 +452,9 @@ static PyObject *items_of(struct reader *reader)
 	struct plan *plan = reader->plan;
 	PyObject **items = &reader->held->refs[0];
 	if (!*items) {
-		PyObject *spec = PyList_GET_ITEM(plan->held->refs[0], (Py_ssize_t)reader->partition);
-		*items = PyObject_CallMethodObjArgs(object_of(plan->instance), py.read, spec, plan->held->refs[1], NULL);
+		PyObject *partition = PyLong_FromLongLong(reader->partition);
+		*items = partition ? PyObject_CallMethodOneArg(plan->held->refs[0], py.read, partition) : NULL;
+		Py_XDECREF(partition);
 	}
 	return *items;
 }
@@ -354,6 +468,7 @@ static int next_item(struct reader *reader, const struct bsc_poll *poll, struct 
 	if (!run_enter_reader(&run, reader, poll, true)) {
 		return run_fail_shutdown(err, reader->plan->instance->label);
 	}
+	run_measure(&run, reader->meter);
 	int rc = BSC_OK;
 	PyObject *items = items_of(reader), *item = items ? PyIter_Next(items) : NULL;
 	if (item) {
@@ -367,7 +482,7 @@ static int next_item(struct reader *reader, const struct bsc_poll *poll, struct 
 		rc = exported_item(item, array, schema, &reader->stream) < 0 ? fail_read(err, &run, reader) : BSC_OK;
 		Py_DECREF(item);
 	}
-	gate_leave(&run.stay);
+	run_leave(&run);
 	return rc;
 }
 
@@ -408,6 +523,7 @@ static int next_of_stream(struct reader *reader, const struct bsc_poll *poll, st
 	if (!run_enter_reader(&run, reader, poll, false)) {
 		return run_fail_shutdown(err, reader->plan->instance->label);
 	}
+	run_measure(&run, reader->meter);
 	const char *what = NULL;
 	int code = 0;
 	if (!reader->stream_begun) {
@@ -433,7 +549,7 @@ static int next_of_stream(struct reader *reader, const struct bsc_poll *poll, st
 			schema->release = NULL;
 		}
 	}
-	gate_leave(&run.stay);
+	run_leave(&run);
 	return rc;
 }
 
@@ -540,6 +656,8 @@ const struct bsc_executor *inprocess_executor(void)
 	    .wants_process = wants_process,
 	    .open = instance_open,
 	    .close = instance_close,
+	    .statistics = statistics,
+	    .claim = claim,
 	    .plan = plan_new,
 	    .plan_free = plan_free,
 	    .read_open = read_open,
@@ -560,7 +678,10 @@ const struct bsc_executor *inprocess_executor(void)
 	    imported("bascule._instance", "release", &py.release) < 0 ||
 	    imported("bascule._instance", "shutdown", &py.shutdown) < 0 ||
 	    imported("bascule._instance", "warn", &py.warn) < 0 ||
-	    imported("bascule._instance", "Instance", &py.instance_type) < 0 || run_init() < 0 || exported_init() < 0 ||
+	    imported("bascule._instance", "Instance", &py.instance_type) < 0 ||
+	    imported("bascule._hints", "Hints", &py.hints_type) < 0 || intern("statistics", &py.statistics) < 0 ||
+	    intern("claim", &py.claim) < 0 || intern("specs", &py.specs) < 0 || intern("n_pruned", &py.n_pruned) < 0 ||
+	    intern("rows", &py.rows) < 0 || intern("pushed", &py.pushed) < 0 || run_init() < 0 || exported_init() < 0 ||
 	    watch_init() < 0 || trimmed_init() < 0 || intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 ||
 	    intern("read", &py.read) < 0 || intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 ||
 	    intern("close", &py.close) < 0) {

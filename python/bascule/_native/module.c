@@ -18,6 +18,7 @@
 #include "gate.h"
 #include "hosting.h"
 #include "inprocess.h"
+#include "metrics.h"
 #include "worker.h"
 
 struct module_state {
@@ -327,11 +328,29 @@ static PyObject *plan_partition_count(struct plan_object *self, void *Py_UNUSED(
 	return PyLong_FromLongLong(bsc_plan_partition_count(self->plan));
 }
 
+static PyObject *plan_row_count(struct plan_object *self, void *Py_UNUSED(closure))
+{
+	int64_t rows = bsc_plan_row_count(self->plan);
+	if (rows < 0) {
+		Py_RETURN_NONE;
+	}
+	return PyLong_FromLongLong(rows);
+}
+
+static PyObject *plan_pushed(struct plan_object *self, void *Py_UNUSED(closure))
+{
+	const char *text = bsc_plan_pushed(self->plan);
+	return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
 static PyMethodDef plan_methods[] = {{"scan", (PyCFunction)plan_scan, METH_NOARGS, NULL},
                                      {"__arrow_c_schema__", (PyCFunction)plan_schema, METH_NOARGS, NULL},
                                      {0}};
 
-static PyGetSetDef plan_getset[] = {{"partition_count", (getter)plan_partition_count, NULL, NULL, NULL}, {0}};
+static PyGetSetDef plan_getset[] = {{"partition_count", (getter)plan_partition_count, NULL, NULL, NULL},
+                                    {"row_count", (getter)plan_row_count, NULL, NULL, NULL},
+                                    {"pushed", (getter)plan_pushed, NULL, NULL, NULL},
+                                    {0}};
 
 static PyType_Slot plan_slots[] = {
     {Py_tp_dealloc, plan_dealloc}, {Py_tp_methods, plan_methods}, {Py_tp_getset, plan_getset}, {0, NULL}};
@@ -456,48 +475,66 @@ static int64_t column_index(struct source_object *self, PyObject *column)
 	return -1;
 }
 
+/* Names or numbers, as indices. PyMem's; NULL: an exception is set. */
+static int64_t *column_indices(struct source_object *self, PyObject *columns, Py_ssize_t *n)
+{
+	PyObject *list = PySequence_Fast(columns, "columns is a list of names or numbers");
+	if (!list) {
+		return NULL;
+	}
+	*n = PySequence_Fast_GET_SIZE(list);
+	int64_t *indices = PyMem_Calloc((size_t)*n + 1, sizeof(*indices));
+	bool good = indices != NULL;
+	if (!good) {
+		PyErr_NoMemory();
+	}
+	for (Py_ssize_t i = 0; good && i < *n; i++) {
+		indices[i] = column_index(self, PySequence_Fast_GET_ITEM(list, i));
+		good = indices[i] != -1 || !PyErr_Occurred();
+	}
+	Py_DECREF(list);
+	if (!good) {
+		PyMem_Free(indices);
+		indices = NULL;
+	}
+	return indices;
+}
+
 static PyObject *source_plan(struct source_object *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"columns", NULL};
+	static char *names[] = {"columns", "filters", "limit", NULL};
 	struct module_state *state = state_of(Py_TYPE(self));
-	PyObject *columns = Py_None;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:plan", names, &columns)) {
-		return NULL;
-	}
+	PyObject *columns = Py_None, *limit = Py_None;
+	const char *bytes = NULL;
+	Py_ssize_t bytes_len = 0, n = 0;
 	int64_t *indices = NULL;
-	Py_ssize_t n = 0;
-	if (columns != Py_None) {
-		PyObject *list = PySequence_Fast(columns, "columns is a list of names or numbers");
-		if (!list) {
-			return NULL;
-		}
-		n = PySequence_Fast_GET_SIZE(list);
-		indices = PyMem_Calloc((size_t)n + 1, sizeof(*indices));
-		for (Py_ssize_t i = 0; indices && i < n; i++) {
-			indices[i] = column_index(self, PySequence_Fast_GET_ITEM(list, i));
-			if (indices[i] == -1 && PyErr_Occurred()) {
-				PyMem_Free(indices);
-				Py_DECREF(list);
-				return NULL;
-			}
-		}
-		Py_DECREF(list);
-		if (!indices) {
-			return PyErr_NoMemory();
-		}
-	}
-	struct plan_object *made = PyObject_New(struct plan_object, state->plan_type);
-	if (!made) {
-		PyMem_Free(indices);
+	struct bsc_filter *filter = NULL;
+	struct bsc_error err;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#O:plan", names, &columns, &bytes, &bytes_len, &limit)) {
 		return NULL;
 	}
-	made->plan = NULL;
-	struct bsc_request request = {indices, n};
-	struct bsc_error err;
-	int rc;
-	Py_BEGIN_ALLOW_THREADS
-	rc = bsc_plan_new(self->source, &request, NULL, &made->plan, &err);
-	Py_END_ALLOW_THREADS
+	struct bsc_request request = {.limited = limit != Py_None,
+	                              .limit = limit != Py_None ? PyLong_AsLongLong(limit) : 0};
+	if (PyErr_Occurred() || (columns != Py_None && !(indices = column_indices(self, columns, &n)))) {
+		return NULL;
+	}
+	if (bytes && bsc_filter_read((struct bsc_str){bytes, (size_t)bytes_len}, bsc_source_schema(self->source), &filter,
+	                             &err) != BSC_OK) {
+		PyMem_Free(indices);
+		return raise(state, &err);
+	}
+	request.columns = indices;
+	request.n_columns = n;
+	request.filter = filter;
+	struct plan_object *made = PyObject_New(struct plan_object, state->plan_type);
+	int rc = BSC_OK;
+	if (made) {
+		made->plan = NULL;
+		Py_BEGIN_ALLOW_THREADS
+		rc = bsc_plan_new(self->source, &request, NULL, &made->plan, &err);
+		Py_END_ALLOW_THREADS
+	}
+	bsc_filter_free(filter);
 	PyMem_Free(indices);
 	if (rc != BSC_OK) {
 		Py_DECREF(made);
@@ -506,8 +543,49 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	return (PyObject *)made;
 }
 
+static PyObject *source_claim(struct source_object *self, PyObject *args)
+{
+	const char *bytes;
+	Py_ssize_t len, n;
+	if (!PyArg_ParseTuple(args, "y#n:claim", &bytes, &len, &n)) {
+		return NULL;
+	}
+	bool *exact = PyMem_Calloc((size_t)(n > 0 ? n : 1), sizeof(*exact));
+	if (!exact) {
+		return PyErr_NoMemory();
+	}
+	struct bsc_error err;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_source_claim(self->source, (struct bsc_str){bytes, (size_t)len}, NULL, exact, (size_t)(n > 0 ? n : 0),
+	                      &err);
+	Py_END_ALLOW_THREADS
+	PyObject *list = rc == BSC_OK ? PyList_New(n > 0 ? n : 0) : raise(state_of(Py_TYPE(self)), &err);
+	for (Py_ssize_t i = 0; list && i < n; i++) {
+		PyList_SET_ITEM(list, i, PyBool_FromLong(exact[i]));
+	}
+	PyMem_Free(exact);
+	return list;
+}
+
+static PyObject *source_statistics(struct source_object *self, PyObject *Py_UNUSED(args))
+{
+	struct bsc_statistics found;
+	struct bsc_error err;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_source_statistics(self->source, NULL, &found, &err);
+	Py_END_ALLOW_THREADS
+	if (rc != BSC_OK) {
+		return raise(state_of(Py_TYPE(self)), &err);
+	}
+	return Py_BuildValue("LLN", (long long)found.n_rows, (long long)found.n_bytes, PyBool_FromLong(found.exact));
+}
+
 static PyMethodDef source_methods[] = {
     {"plan", (PyCFunction)(void (*)(void))source_plan, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"claim", (PyCFunction)source_claim, METH_VARARGS, NULL},
+    {"statistics", (PyCFunction)source_statistics, METH_NOARGS, NULL},
     {"__arrow_c_schema__", (PyCFunction)source_schema, METH_NOARGS, NULL},
     {0}};
 
@@ -638,7 +716,8 @@ static int module_exec(PyObject *module)
 	if (!state->error || !state->option_error || !state->not_found || !state->mismatch ||
 	    add_type(module, &source_spec, &state->source_type) < 0 ||
 	    add_type(module, &plan_spec, &state->plan_type) < 0 || add_type(module, &scan_spec, &state->scan_type) < 0 ||
-	    add_type(module, &partition_spec, &state->partition_type) < 0 || worker_add(module) < 0) {
+	    add_type(module, &partition_spec, &state->partition_type) < 0 || worker_add(module) < 0 ||
+	    metrics_add(module) < 0) {
 		return -1;
 	}
 	PyObject *names = PyTuple_New(0);

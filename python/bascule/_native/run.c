@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "raised.h"
 #include "watch.h"
@@ -55,10 +56,18 @@ static int is_unwanted(void *ctx)
 	       (run->host && run->host->interrupted && run->host->interrupted(run->host->ctx));
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 bool run_enter_since(struct run *run, bool on_main, const struct bsc_poll *host, unsigned unanswered, bool gil)
 {
 	*run = (struct run){.host = host, .on_main = on_main, .unanswered = unanswered, .interrupts = watch_interrupts()};
 	run->poll = (struct bsc_poll){is_unwanted, run};
+	run->asked_ns = now_ns();
 	bool entered = gil ? gate_enter(&run->stay, &run->poll) : gate_enter_nogil(&run->stay, &run->poll);
 	if (entered) {
 		watch_begin();
@@ -66,7 +75,29 @@ bool run_enter_since(struct run *run, bool on_main, const struct bsc_poll *host,
 	if (entered && gil) {
 		watch_answer();
 	}
+	run->entered_ns = now_ns();
 	return entered;
+}
+
+static _Thread_local struct bsc_meter *current;
+
+void run_measure(struct run *run, struct bsc_meter *meter)
+{
+	run->meter = meter;
+	run->outer = current;
+	current = meter;
+}
+
+void run_leave(struct run *run)
+{
+	gate_leave(&run->stay);
+	current = run->outer;
+	bsc_meter_time(run->meter, now_ns() - run->entered_ns, run->entered_ns - run->asked_ns);
+}
+
+struct bsc_meter *run_meter(void)
+{
+	return current;
 }
 
 bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host)

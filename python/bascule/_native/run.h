@@ -19,6 +19,8 @@ struct run {
 	bool on_main;
 	unsigned unanswered; /* watch_unanswered, when what runs was opened */
 	unsigned interrupts; /* watch_interrupts, when the stay began */
+	int64_t asked_ns, entered_ns;
+	struct bsc_meter *meter, *outer; /* that of this stay, and of the thread before it; may be NULL */
 };
 
 /* False: the gate is closed; then nothing is to be left. unanswered: see struct
@@ -27,6 +29,13 @@ bool run_enter_since(struct run *run, bool on_main, const struct bsc_poll *host,
 
 /* For what begins now. */
 bool run_enter(struct run *run, bool on_main, const struct bsc_poll *host);
+
+/* The costs of the stay are `meter`'s, and so is what the class reports on this thread, until run_leave. */
+void run_measure(struct run *run, struct bsc_meter *meter);
+/* The end of a stay that was measured. */
+void run_leave(struct run *run);
+/* What classes report on this thread goes there; NULL: nowhere. */
+struct bsc_meter *run_meter(void);
 
 /* Takes a Ctrl-C that waits for this thread, if it is the main one, lest it end
  * Python code that it is not for. */

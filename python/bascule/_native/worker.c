@@ -85,7 +85,9 @@ static void release_stream(struct read *read)
 /* -1: an exception is set, 0: no more items, 1: an array, or a stream that is then in hand. */
 static int next_item(struct read *read)
 {
+	int64_t begun = bsc__now_ns();
 	PyObject *item = PyIter_Next(read->items);
+	bsc_meter_time(&read->self->serving.meter, bsc__now_ns() - begun, 0);
 	if (!item) {
 		return PyErr_Occurred() ? -1 : 0;
 	}
@@ -105,6 +107,7 @@ static int next_of_stream(struct read *read)
 	struct ArrowArrayStream *stream = &read->stream;
 	const char *what = NULL;
 	int code = 0;
+	int64_t begun = bsc__now_ns();
 	Py_BEGIN_ALLOW_THREADS
 	if (!read->schema.release) {
 		code = stream->get_schema(stream, &read->schema);
@@ -115,6 +118,7 @@ static int next_of_stream(struct read *read)
 		what = code ? "get_next" : NULL;
 	}
 	Py_END_ALLOW_THREADS
+	bsc_meter_time(&read->self->serving.meter, bsc__now_ns() - begun, 0);
 	if (what) {
 		const char *said = stream->get_last_error(stream);
 		PyObject *text = PyUnicode_DecodeUTF8(said ? said : strerror(code),
@@ -303,14 +307,15 @@ static PyObject *serving_opened(struct serving_object *self, PyObject *args)
 	PyObject *exporter;
 	const char *identity;
 	Py_ssize_t len;
+	int statistics;
 	struct ArrowSchema schema = {0};
-	if (!PyArg_ParseTuple(args, "KOs#:opened", &number, &exporter, &identity, &len) || !check_open(self) ||
-	    (exporter != Py_None && exported_schema(exporter, &schema) < 0)) {
+	if (!PyArg_ParseTuple(args, "KOs#p:opened", &number, &exporter, &identity, &len, &statistics) ||
+	    !check_open(self) || (exporter != Py_None && exported_schema(exporter, &schema) < 0)) {
 		return NULL;
 	}
 	struct bsc_error err;
 	int rc = bsc__serving_opened(&self->serving, number, exporter == Py_None ? NULL : &schema,
-	                             (struct bsc_str){identity, (size_t)len}, &err);
+	                             (struct bsc_str){identity, (size_t)len}, statistics != 0, &err);
 	if (schema.release) {
 		schema.release(&schema);
 	}
@@ -333,6 +338,26 @@ static PyObject *serving_fail(struct serving_object *self, PyObject *args)
 	Py_BEGIN_ALLOW_THREADS(void)
 	bsc__serving_fail(&self->serving, number, status, bsc__str(err.message));
 	Py_END_ALLOW_THREADS
+	Py_RETURN_NONE;
+}
+
+/* ---- costs ---- */
+
+/* What classes report in this process, a worker, is of the request that lasts. Set once. */
+static struct bsc_meter *reports;
+
+struct bsc_meter *worker_meter(void)
+{
+	return reports;
+}
+
+static PyObject *serving_spent(struct serving_object *self, PyObject *arg)
+{
+	long long ns = PyLong_AsLongLong(arg);
+	if (ns == -1 && PyErr_Occurred()) {
+		return NULL;
+	}
+	bsc_meter_time(&self->serving.meter, ns, 0);
 	Py_RETURN_NONE;
 }
 
@@ -359,6 +384,7 @@ static PyObject *serving_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 		return NULL;
 	}
 	self->open = true;
+	reports = &self->serving.meter;
 	if (bsc__serving_watch(fd, &err) != BSC_OK) {
 		raise(self, &err);
 		Py_DECREF(self);
@@ -371,6 +397,7 @@ static void serving_dealloc(struct serving_object *self)
 {
 	PyTypeObject *type = Py_TYPE(self);
 	if (self->open) {
+		reports = NULL;
 		bsc__serving_close(&self->serving);
 	}
 	Py_XDECREF(self->error);
@@ -383,6 +410,7 @@ static void serving_dealloc(struct serving_object *self)
 static PyMethodDef serving_methods[] = {{"receive", (PyCFunction)serving_receive, METH_NOARGS, NULL},
                                         {"answer", (PyCFunction)serving_answer, METH_VARARGS, NULL},
                                         {"opened", (PyCFunction)serving_opened, METH_VARARGS, NULL},
+                                        {"spent", (PyCFunction)serving_spent, METH_O, NULL},
                                         {"fail", (PyCFunction)serving_fail, METH_VARARGS, NULL},
                                         {"stream", (PyCFunction)serving_stream, METH_VARARGS, NULL},
                                         {0}};

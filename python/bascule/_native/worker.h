@@ -7,6 +7,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "bascule.h"
+
+/* Where classes report to in a worker process, whichever thread they are on; NULL: this is none. */
+struct bsc_meter *worker_meter(void);
+
 /* Adds the type to the module. -1: an exception is set. */
 int worker_add(PyObject *module);
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bascule._hints import Hints
 from bascule.check._base import Broken, Check, Findings, Skip, check, listed
 from bascule.check._reading import first_read
 from bascule.check._shape import difference, same
@@ -81,8 +82,8 @@ def columns_used(subject: Subject, findings: Findings) -> None:
     if len(names) < 2:
         raise Skip("there is one column")
     with subject.attempt("read_partition"):
-        specs = subject.instance.plan((names[0],))
-        items = some_items(subject.instance.read(specs[0], (names[0],)), 1) if specs else []
+        plan = subject.instance.plan(Hints((names[0],)), demand=False)
+        items = some_items(plan.read(0), 1) if plan.specs else []
     if not items:
         raise Skip("no batch was read")
     got = len(_columns_of(items[0]))
@@ -107,7 +108,7 @@ def ended_early(subject: Subject, findings: Findings) -> None:
     i = max(reads, key=lambda read: read.n_batches).rows.partition
     instance = subject.instance
     with subject.attempt("read_partition", i):
-        items = instance.read(subject.specs[i], None)
+        items = instance.read(subject.specs[i])
         next(items)
     close = getattr(items, "close", None)
     if not callable(close):

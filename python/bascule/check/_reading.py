@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from bascule import _instance
+from bascule._hints import takes
 from bascule._native import Partition, Plan, Scan
 from bascule.check._base import Broken, Check, Findings, Skip, check, counted, size
 from bascule.check._rows import KEPT_BYTES, KEPT_ROWS, Difference, Rows
@@ -280,7 +280,7 @@ def plan_again(subject: Subject, findings: Findings) -> None:
     first = subject.specs
     for _ in range(2):  # so that one that alternates is seen
         with subject.attempt("plan_partitions, called again,"):
-            again = subject.instance.plan(None)
+            again = subject.instance.plan(demand=False).specs
         if (difference := specs_differ(first, again)) is not None:
             break
     else:
@@ -406,7 +406,7 @@ def _switching_often() -> Iterator[None]:
 
 
 def _taking(subject: Subject, method: str) -> bool:
-    return _instance._takes_columns(getattr(subject.cls, method))
+    return "columns" in takes(getattr(subject.cls, method))
 
 
 @check(

@@ -150,7 +150,7 @@ class Subject:
     @cached_property
     def specs(self) -> list[dict[str, Any]]:
         with self.attempt("plan_partitions"):
-            return self.instance.plan(None)
+            return self.instance.plan(demand=False).specs
 
     def spec(self, i: int) -> dict[str, Any]:
         """A copy of a partition's spec that shares nothing with it, as a worker process gets it."""

@@ -195,7 +195,7 @@ def _specs(name: str, label: str, options: Mapping[str, str]) -> list[dict[str, 
     instance = _instance.Instance(found, label, [(n, v) for n, v in options.items() if n.casefold() not in settings])
     try:
         instance.open()
-        return instance.plan(None)
+        return instance.plan(demand=False).specs
     except Exception as e:
         raise BasculeError(worded(e, f"{label}: plan_partitions", instance.secrets)) from e
     finally:

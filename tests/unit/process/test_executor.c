@@ -50,7 +50,7 @@ static void test_only_the_columns_that_are_asked_for_are_sent(void **state)
 {
 	(void)state;
 	static const int64_t second[] = {1};
-	const struct bsc_request request = {second, 1};
+	const struct bsc_request request = {.columns = second, .n_columns = 1};
 	struct bsc_source *source;
 	struct bsc_plan *plan;
 	struct bsc_scan *scan;

@@ -50,14 +50,17 @@ static void host_sends(struct fixture *f, enum bsc__frame_type type, uint64_t nu
 
 static void host_sends_window(struct fixture *f, uint64_t number, uint64_t bytes)
 {
-	host_sends(f, BSC__WINDOW, number, &bytes, sizeof(bytes));
+	const uint64_t window[] = {bytes, 0};
+	host_sends(f, BSC__WINDOW, number, window, sizeof(window));
 }
 
-/* The next frame that the host gets, which is there. */
+/* The next frame that the host gets, which is there; what costs are told between is not looked at. */
 static struct bsc__frame host_gets(struct fixture *f, enum bsc__frame_type type)
 {
 	struct bsc__frame frame;
-	assert_int_equal(bsc__channel_receive(&f->host, &frame, &f->err), BSC__CHANNEL_FRAME);
+	do {
+		assert_int_equal(bsc__channel_receive(&f->host, &frame, &f->err), BSC__CHANNEL_FRAME);
+	} while (frame.type == BSC__METRICS && type != BSC__METRICS);
 	assert_int_equal(frame.type, type);
 	if (frame.fd >= 0) {
 		(void)close(frame.fd);
@@ -226,23 +229,25 @@ static void opened_has_the_schema(void **state)
 	assert_int_equal(ArrowSchemaSetTypeStruct(&schema, 1), NANOARROW_OK);
 	assert_int_equal(ArrowSchemaSetType(schema.children[0], NANOARROW_TYPE_INT64), NANOARROW_OK);
 	assert_int_equal(ArrowSchemaSetName(schema.children[0], "a"), NANOARROW_OK);
-	assert_ok(bsc__serving_opened(&f->serving, 2, &schema, bsc__str("as of today"), &f->err), &f->err);
+	assert_ok(bsc__serving_opened(&f->serving, 2, &schema, bsc__str("as of today"), true, &f->err), &f->err);
 	struct bsc__frame frame = host_gets(f, BSC__OPENED);
 	assert_int_equal(bsc__get_u8(&frame.payload), 1);
 	assert_ok(bsc__get_schema(&frame.payload, &got, &f->err), &f->err);
 	assert_string_equal(got.children[0]->name, "a");
 	got.release(&got);
 	assert_str(bsc__get_str(&frame.payload, 64), "as of today");
+	assert_int_equal(bsc__get_u8(&frame.payload), 1);
 	assert_int_equal(frame.payload.left, 0);
-	assert_ok(bsc__serving_opened(&f->serving, 2, NULL, bsc__str(""), &f->err), &f->err);
+	assert_ok(bsc__serving_opened(&f->serving, 2, NULL, bsc__str(""), false, &f->err), &f->err);
 	frame = host_gets(f, BSC__OPENED);
 	assert_int_equal(bsc__get_u8(&frame.payload), 0);
 	assert_str(bsc__get_str(&frame.payload, 64), "");
+	assert_int_equal(bsc__get_u8(&frame.payload), 0);
 	assert_int_equal(frame.payload.left, 0);
 
 	const char *format = schema.children[0]->format;
 	schema.children[0]->format = NULL;
-	assert_fails(bsc__serving_opened(&f->serving, 2, &schema, bsc__str(""), &f->err), BSC_SOURCE, &f->err,
+	assert_fails(bsc__serving_opened(&f->serving, 2, &schema, bsc__str(""), false, &f->err), BSC_SOURCE, &f->err,
 	             "column 'a' has a schema without a format");
 	schema.children[0]->format = format;
 	host_gets_nothing(f);
@@ -490,6 +495,47 @@ static void it_ends_soon_after_its_host(void **state)
 	assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+static void costs_are_told_before_the_end(void **state)
+{
+	struct fixture *f = *state;
+	host_sends(f, BSC__READ, 5, NULL, 0);
+	serves(f, BSC__READ, 5);
+	bsc_meter_time(&f->serving.meter, 1234, 0);
+	bsc_meter_ahead(&f->serving.meter, 99);
+	assert_true(bsc_meter_report(&f->serving.meter, bsc__str("requests"), 2));
+	assert_true(bsc_meter_report(&f->serving.meter, bsc__str("requests"), 0.5));
+	assert_true(bsc__serving_answer(&f->serving, BSC__END, 5, NULL, 0));
+	struct bsc__frame frame = host_gets(f, BSC__METRICS);
+	assert_int_equal(frame.number, 5);
+	assert_int_equal(bsc__get_u64(&frame.payload), 1234);
+	assert_int_equal(bsc__get_u64(&frame.payload), 99);
+	assert_int_equal(bsc__get_u32(&frame.payload), 1);
+	assert_str(bsc__get_str(&frame.payload, 64), "requests");
+	uint64_t bits = bsc__get_u64(&frame.payload);
+	double value;
+	memcpy(&value, &bits, sizeof(value));
+	assert_true(value == 2.5);
+	assert_int_equal(frame.payload.left, 0);
+	(void)host_gets(f, BSC__END);
+	/* Told once. */
+	assert_true(bsc__serving_answer(&f->serving, BSC__END, 5, NULL, 0));
+	assert_int_equal(bsc__channel_receive(&f->host, &frame, &f->err), BSC__CHANNEL_FRAME);
+	assert_int_equal(frame.type, BSC__END);
+}
+
+static void costs_of_one_request_are_not_the_next_ones(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc__frame frame;
+	bsc_meter_time(&f->serving.meter, 1234, 0);
+	assert_true(bsc_meter_report(&f->serving.meter, bsc__str("requests"), 2));
+	host_sends(f, BSC__READ, 6, NULL, 0);
+	serves(f, BSC__READ, 6);
+	assert_true(bsc__serving_answer(&f->serving, BSC__END, 6, NULL, 0));
+	assert_int_equal(bsc__channel_receive(&f->host, &frame, &f->err), BSC__CHANNEL_FRAME);
+	assert_int_equal(frame.type, BSC__END);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +553,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_slot_that_is_released_is_used_again, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(only_asked_columns_are_sent, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(what_is_no_batch_is_an_error, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(costs_are_told_before_the_end, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(costs_of_one_request_are_not_the_next_ones, set_up, tear_down),
 	    cmocka_unit_test(schemas_are_equal_in_all_that_they_say),
 	    cmocka_unit_test(it_ends_soon_after_its_host),
 	};

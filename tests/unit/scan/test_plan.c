@@ -34,7 +34,7 @@ static int tear_down(void **state)
 
 static struct bsc_plan *plan_of(struct fixture *f, const int64_t *asked, int64_t n)
 {
-	struct bsc_request request = {asked, n};
+	struct bsc_request request = {.columns = asked, .n_columns = n};
 	struct bsc_plan *plan = NULL;
 	struct bsc_error err;
 	assert_ok(bsc_plan_new(f->source, &request, NULL, &plan, &err), &err);
@@ -177,7 +177,7 @@ static void test_column_out_of_range_is_refused(void **state)
 	struct fixture *f = *state;
 	static const int64_t bad[] = {3, -1, INT64_MAX, INT64_MIN};
 	for (size_t i = 0; i < LENGTH(bad); i++) {
-		struct bsc_request request = {(int64_t[]){0, bad[i]}, 2};
+		struct bsc_request request = {.columns = (int64_t[]){0, bad[i]}, .n_columns = 2};
 		struct bsc_plan *plan = (struct bsc_plan *)f;
 		struct bsc_error err;
 		assert_fails(bsc_plan_new(f->source, &request, NULL, &plan, &err), BSC_INVALID, &err,
@@ -190,7 +190,7 @@ static void test_column_out_of_range_is_refused(void **state)
 static void test_negative_number_of_columns_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	struct bsc_request request = {(int64_t[]){0}, -1};
+	struct bsc_request request = {.columns = (int64_t[]){0}, .n_columns = -1};
 	struct bsc_plan *plan = NULL;
 	struct bsc_error err;
 	assert_fails(bsc_plan_new(f->source, &request, NULL, &plan, &err), BSC_INVALID, &err, "acme:Orders");

@@ -150,7 +150,7 @@ static void own_scan(struct worker *w)
 {
 	struct shared *s = w->shared;
 	static const int64_t asked[] = {2, 0};
-	const struct bsc_request request = {asked, LENGTH(asked)};
+	const struct bsc_request request = {.columns = asked, .n_columns = LENGTH(asked)};
 	struct bsc_source *source = NULL;
 	struct bsc_plan *plan = NULL;
 	struct bsc_scan *scan = NULL;
@@ -382,7 +382,7 @@ static void test_columns_of_one_batch_are_released_on_many_threads(void **state)
 {
 	struct shared *s = *state;
 	static const int64_t asked[] = {2, 0, 1, 0, 2, 1, 0, 1};
-	const struct bsc_request request = {asked, LENGTH(asked)};
+	const struct bsc_request request = {.columns = asked, .n_columns = LENGTH(asked)};
 	s->source = mock_source(&s->mock);
 	assert_int_equal(bsc_plan_new(s->source, &request, NULL, &s->plan, NULL), BSC_OK);
 	for (int i = 0; i < N_ROUNDS; i++) {

@@ -43,7 +43,7 @@ static void reads_right_rows(int64_t n, bool reversed, int64_t step)
 	for (int64_t i = n - 1; i >= 0; i -= step) {
 		asked[n_asked++] = i;
 	}
-	struct bsc_request request = {asked, n_asked};
+	struct bsc_request request = {.columns = asked, .n_columns = n_asked};
 	assert_ok(bsc_plan_new(source, &request, NULL, &plan, &err), &err);
 	assert_ok(bsc_scan_open(plan, &scan, &err), &err);
 	assert_ok(bsc_cursor_open(scan, &cursor, &err), &err);

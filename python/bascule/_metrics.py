@@ -1,0 +1,55 @@
+"""What scans did, and what classes count of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["report_metric", "scans"]
+
+
+def report_metric(name: str, value: float = 1) -> bool:
+    """Counts something of a class's own, for the scan that it runs for: requests, bytes over the network.
+
+    Called in ``plan_partitions`` and ``read_partition``, on the thread that Bascule calls them on. Values of one name
+    are added up over a scan. Elsewhere it does nothing.
+
+    Args:
+        name: of the count, 1 to 128 bytes.
+        value: added to it.
+
+    Returns:
+        Whether it was counted: False outside of a scan, and beyond 64 names.
+
+    Raises:
+        ValueError: the name has another length.
+
+    Example:
+        >>> report_metric("requests")  # no scan runs here
+        False
+    """
+    from bascule import _native
+
+    return _native.report_metric(name, value)
+
+
+def scans() -> pa.Table:
+    """The scans of this process, the newest first: those that run, and the last hundred. docs/metrics.md tells of
+    the columns.
+
+    Example:
+        >>> scans().column_names[:4]
+        ['scan', 'source', 'executor', 'state']
+    """
+    import pyarrow as pa
+
+    return pa.Table.from_batches([pa.record_batch(_Exported())])
+
+
+class _Exported:
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        from bascule import _native
+
+        return _native.scans()

@@ -1,0 +1,75 @@
+/* What scans did, for Python. */
+#include "metrics.h"
+
+#include "bascule.h"
+#include "run.h"
+#include "worker.h"
+
+static PyObject *report_metric(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	const char *name;
+	Py_ssize_t len;
+	double value;
+	if (!PyArg_ParseTuple(args, "s#d:report_metric", &name, &len, &value)) {
+		return NULL;
+	}
+	if (len == 0 || len > BSC_METRIC_NAME_MAX) {
+		return PyErr_Format(PyExc_ValueError, "a metric's name has 1 to %d bytes, this one has %zd",
+		                    BSC_METRIC_NAME_MAX, len);
+	}
+	struct bsc_meter *meter = run_meter() ? run_meter() : worker_meter();
+	return PyBool_FromLong(meter && bsc_meter_report(meter, (struct bsc_str){name, (size_t)len}, value));
+}
+
+static void schema_free(PyObject *capsule)
+{
+	struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
+	if (schema->release) {
+		schema->release(schema);
+	}
+	PyMem_Free(schema);
+}
+
+static void array_free(PyObject *capsule)
+{
+	struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
+	if (array->release) {
+		array->release(array);
+	}
+	PyMem_Free(array);
+}
+
+/* As __arrow_c_array__ gives it. */
+static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+	struct ArrowSchema *schema = PyMem_Calloc(1, sizeof(*schema));
+	struct ArrowArray *array = PyMem_Calloc(1, sizeof(*array));
+	struct bsc_error err;
+	if (!schema || !array || bsc_scans_export(schema, array, &err) != BSC_OK) {
+		PyMem_Free(schema);
+		PyMem_Free(array);
+		return PyErr_NoMemory();
+	}
+	PyObject *schema_capsule = PyCapsule_New(schema, "arrow_schema", schema_free);
+	if (!schema_capsule) {
+		schema->release(schema);
+		PyMem_Free(schema);
+	}
+	PyObject *array_capsule = PyCapsule_New(array, "arrow_array", array_free);
+	if (!array_capsule) {
+		array->release(array);
+		PyMem_Free(array);
+	}
+	PyObject *pair = schema_capsule && array_capsule ? PyTuple_Pack(2, schema_capsule, array_capsule) : NULL;
+	Py_XDECREF(schema_capsule);
+	Py_XDECREF(array_capsule);
+	return pair;
+}
+
+static PyMethodDef methods[] = {
+    {"report_metric", report_metric, METH_VARARGS, NULL}, {"scans", scans, METH_NOARGS, NULL}, {0}};
+
+int metrics_add(PyObject *module)
+{
+	return PyModule_AddFunctions(module, methods);
+}
