@@ -20,7 +20,18 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "filter/", "source/", "scan/", "nanoarrow/"),
     "engines/duckdb": (
-        *("bascule.h", "api.h", "call.h", "nested.h", "pushdown.h", "register.h", "shadow.h", "scan.h", "types.h", "duckdb_"),
+        *(
+            "bascule.h",
+            "api.h",
+            "call.h",
+            "nested.h",
+            "pushdown.h",
+            "register.h",
+            "shadow.h",
+            "scan.h",
+            "types.h",
+            "duckdb_",
+        ),
     ),
     "python/bascule/_native": (
         "bascule.h",

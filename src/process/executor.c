@@ -6,6 +6,7 @@
 #include "process/classes.h"
 #include "process/layout.h"
 #include "process/pool.h"
+#include "process/question.h"
 #include "process/surroundings.h"
 #include "process/turns.h"
 
@@ -53,151 +54,13 @@ struct reader {
 	uint64_t window; /* the last one sent */
 };
 
-static _Atomic uint64_t n_numbers; /* of instances, plans, requests */
-
-static uint64_t new_number(void)
-{
-	return atomic_fetch_add(&n_numbers, 1) + 1;
-}
-
-/* ---- asking ---- */
-
-/* One question to one worker. */
-struct question {
-	struct bsc__worker *worker;
-	struct bsc__wait wait;
-	char doing[BSC__LABEL_CAP + 128];
-	struct bsc_meter *meter; /* takes METRICS; NULL: nobody does */
-	struct bsc__bytes out;
-	size_t begin;
-};
-
-static void ask(struct question *q, struct bsc__worker *worker, enum bsc__frame_type type)
-{
-	bsc__bytes_init(&q->out, 3 * (size_t)BSC__PAYLOAD_MAX);
-	q->worker = worker;
-	q->worker->request = new_number();
-	bsc__surroundings_put(&q->out, &worker->surroundings, worker->key.has_path, 0, false);
-	q->begin = bsc__frame_begin(&q->out, type, q->worker->request);
-}
-
-/* Sends what was asked, the payload is complete. A worker that is gone is met in the answer. */
-static int send_question(struct question *q, struct bsc_error *err)
-{
-	bsc__frame_end(&q->out, q->begin);
-	int rc = BSC_OK;
-	if (q->out.no_memory) {
-		rc = bsc__fail_nomem(err, "asking a worker process");
-	} else if (q->out.failed) {
-		rc = bsc__fail(
-		    err, BSC_INVALID,
-		    "%s: options, columns and a partition's spec of more than %u MiB in all can't be sent to a worker process",
-		    q->doing, BSC__PAYLOAD_MAX >> 20);
-	} else {
-		(void)bsc__pool_send(q->worker, &q->out);
-	}
-	bsc__bytes_release(&q->out);
-	return rc;
-}
-
-/* FAILED, as an error: the worker's words are complete. */
-static int take_failure(struct bsc__worker *worker, struct bsc__frame *frame, const char *doing, struct bsc_error *err)
-{
-	worker->request = 0; /* answered */
-	uint32_t status = bsc__get_u32(&frame->payload);
-	struct bsc_str text = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
-	if (frame->payload.failed || status == BSC_OK || status > BSC_WORKER) {
-		return bsc__fail(err, BSC_WORKER, "%s: the worker process failed without saying how", doing);
-	}
-	return bsc__fail_tail(err, status, text);
-}
-
-/* METRICS of a request, added up. meter: may be NULL. */
-static void take_metrics(struct bsc_meter *meter, struct bsc__frame *frame)
-{
-	struct bsc__view *view = &frame->payload;
-	int64_t python_ns = (int64_t)(bsc__get_u64(view) & INT64_MAX), ahead = (int64_t)(bsc__get_u64(view) & INT64_MAX);
-	uint32_t n = bsc__get_u32(view);
-	if (meter && !view->failed) {
-		bsc_meter_time(meter, python_ns, 0);
-		bsc_meter_ahead(meter, ahead);
-	}
-	for (uint32_t i = 0; meter && i < n && i < BSC_METRICS_MAX; i++) {
-		struct bsc_str name = bsc__get_str(view, BSC_METRIC_NAME_MAX);
-		uint64_t bits = bsc__get_u64(view);
-		double value;
-		memcpy(&value, &bits, sizeof(value));
-		if (!view->failed) {
-			(void)bsc_meter_report(meter, name, value);
-		}
-	}
-}
-
-/* The answer to a question: of `type`, or an error. more: takes what comes before it, may be NULL; BSC_WORKER: that is
- * nothing for it. */
-static int await(struct question *q, enum bsc__frame_type type, int (*more)(void *ctx, struct bsc__frame *frame),
-                 void *ctx, struct bsc__frame *frame, struct bsc_error *err)
-{
-	enum { FRAMES_UNASKED = 64 };
-	for (int64_t n_frames = 0;;) {
-		int rc = bsc__pool_next_frame(q->worker, &q->wait, q->doing, frame, err);
-		if (rc != BSC_OK) {
-			return rc;
-		}
-		bool ours = frame->number == q->worker->request;
-		if (ours && frame->type == BSC__FAILED) {
-			return take_failure(q->worker, frame, q->doing, err);
-		}
-		if (ours && frame->type == type) {
-			return BSC_OK;
-		}
-		if (++n_frames % FRAMES_UNASKED == 0 && bsc__wait_unwanted(&q->wait)) {
-			return bsc__fail(err, BSC_CANCELLED, "%s: cancelled while it ran in a worker process", q->doing);
-		}
-		if (ours && frame->type == BSC__METRICS) {
-			take_metrics(q->meter, frame);
-			continue;
-		}
-		rc = more ? more(ctx, frame) : BSC_WORKER;
-		if (rc == BSC_NOMEM) {
-			return bsc__fail_nomem(err, "taking a worker's answer");
-		}
-		if (rc != BSC_OK) {
-			return bsc__fail(err, BSC_WORKER,
-			                 "%s: the worker process %d broke the protocol and was killed: a frame of type %d was not "
-			                 "asked for",
-			                 q->doing, (int)q->worker->pid, (int)frame->type);
-		}
-	}
-}
-
-/* May a worker be asked again after a question that ended with rc? A class that failed may have left anything behind.
- */
-static bool is_whole_after(int rc)
-{
-	return rc == BSC_OK || rc == BSC_INVALID || rc == BSC_NOT_FOUND || rc == BSC_MISMATCH;
-}
-
-/* What becomes of a worker whose question ended with rc. */
-static void settle(struct bsc__worker *worker, int rc)
-{
-	/* One that has answered CANCELLED was not told to stop: the class raised KeyboardInterrupt itself. */
-	if (is_whole_after(rc) || (rc == BSC_CANCELLED && !worker->request)) {
-		bsc__pool_check_in(worker);
-	} else if (rc == BSC_CANCELLED) {
-		bsc__pool_drain(worker);
-	} else {
-		bsc__pool_discard(worker);
-	}
-}
-
 /* ---- class ---- */
 
 /* Which interpreter runs a file that names its own dependencies? */
 static int prepare(const struct bsc__pool_key *key, struct bsc_str file, const struct bsc_run_settings *run,
                    const struct bsc_poll *poll, char **python_out, struct bsc_error *err)
 {
-	struct question q = {.meter = NULL};
+	struct bsc__question q = {.meter = NULL};
 	struct bsc__frame frame;
 	struct bsc__worker *worker;
 	*python_out = NULL;
@@ -209,11 +72,11 @@ static int prepare(const struct bsc__pool_key *key, struct bsc_str file, const s
 	if (rc != BSC_OK) {
 		return rc;
 	}
-	ask(&q, worker, BSC__PREPARE);
+	bsc__ask(&q, worker, BSC__PREPARE);
 	bsc__put_str(&q.out, file);
-	rc = send_question(&q, err);
+	rc = bsc__question_send(&q, err);
 	if (rc == BSC_OK) {
-		rc = await(&q, BSC__PREPARED, NULL, NULL, &frame, err);
+		rc = bsc__await(&q, BSC__PREPARED, NULL, NULL, &frame, err);
 	}
 	if (rc == BSC_OK) {
 		struct bsc_str python = bsc__get_str(&frame.payload, 4096);
@@ -221,7 +84,7 @@ static int prepare(const struct bsc__pool_key *key, struct bsc_str file, const s
 			rc = bsc__fail_nomem(err, q.doing);
 		}
 	}
-	settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
+	bsc__settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
 	return rc;
 }
 
@@ -288,23 +151,23 @@ static int keep_identity(struct instance *instance, struct bsc_str identity, str
 }
 
 /* Opens the instance in a worker that hasn't it. schema: out, where it is asked for; else NULL. */
-static int open_in(struct question *q, struct bsc__worker *worker, struct instance *instance,
+static int open_in(struct bsc__question *q, struct bsc__worker *worker, struct instance *instance,
                    struct ArrowSchema *schema, struct bsc_error *err)
 {
 	struct bsc__frame frame;
-	ask(q, worker, BSC__OPEN);
+	bsc__ask(q, worker, BSC__OPEN);
 	size_t at = q->out.len;
 	bsc__put(&q->out, instance->open.ptr, instance->open.len);
 	if (!q->out.failed) {
 		q->out.ptr[at + sizeof(uint64_t)] = schema != NULL;
 	}
 	bsc__put_str(&q->out, instance->identity);
-	int rc = send_question(q, err);
+	int rc = bsc__question_send(q, err);
 	if (rc == BSC_OK && !bsc__pool_add_instance(worker, instance->number)) {
 		rc = bsc__fail_nomem(err, q->doing);
 	}
 	if (rc == BSC_OK) {
-		rc = await(q, BSC__OPENED, NULL, NULL, &frame, err);
+		rc = bsc__await(q, BSC__OPENED, NULL, NULL, &frame, err);
 	}
 	if (rc == BSC_OK && schema) {
 		bool has = bsc__get_u8(&frame.payload);
@@ -332,13 +195,13 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	(void)state;
 	struct instance *instance = bsc__calloc(1, sizeof(*instance));
 	struct bsc__worker *worker = NULL;
-	struct question q = {.meter = NULL};
+	struct bsc__question q = {.meter = NULL};
 	if (!instance || !(instance->label = bsc__strndup(bsc__str(opening->label)))) {
 		bsc__free(instance);
 		return bsc__fail_nomem(err, "opening a source");
 	}
 	instance->cls = bsc__class_ref(cls);
-	instance->number = new_number();
+	instance->number = bsc__new_number();
 	instance->on_main = bsc__on_main();
 	put_open(instance, opening);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: infer_schema", BSC__LABEL_CAP, instance->label);
@@ -350,7 +213,7 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	                                                        instance->label, &q.wait, &worker, err);
 	if (rc == BSC_OK) {
 		rc = open_in(&q, worker, instance, schema_out, err);
-		settle(worker, rc == BSC_MALFORMED || rc == BSC_NOMEM ? BSC_WORKER : rc);
+		bsc__settle(worker, rc == BSC_MALFORMED || rc == BSC_NOMEM ? BSC_WORKER : rc);
 	}
 	if (rc != BSC_OK) {
 		bsc__pool_close_instance(instance->number);
@@ -369,7 +232,7 @@ static void instance_close(void *ptr)
 }
 
 /* The instance in `worker`, opened there if need be. */
-static int ensure_instance(struct question *q, struct bsc__worker *worker, struct instance *instance,
+static int ensure_instance(struct bsc__question *q, struct bsc__worker *worker, struct instance *instance,
                            struct bsc_error *err)
 {
 	return bsc__pool_has_instance(worker, instance->number) ? BSC_OK : open_in(q, worker, instance, NULL, err);
@@ -377,7 +240,7 @@ static int ensure_instance(struct question *q, struct bsc__worker *worker, struc
 
 /* One question about the instance, with the answer in *frame, which stays valid until the worker is settled.
  * rc != BSC_OK: it is settled. */
-static int ask_instance(struct instance *instance, struct question *q, enum bsc__frame_type type,
+static int ask_instance(struct instance *instance, struct bsc__question *q, enum bsc__frame_type type,
                         enum bsc__frame_type answer, const struct bsc_str *more, struct bsc__frame *frame,
                         struct bsc_error *err)
 {
@@ -390,18 +253,18 @@ static int ask_instance(struct instance *instance, struct question *q, enum bsc_
 	}
 	rc = ensure_instance(q, worker, instance, err);
 	if (rc == BSC_OK) {
-		ask(q, worker, type);
+		bsc__ask(q, worker, type);
 		bsc__put_u64(&q->out, instance->number);
 		if (more) {
 			bsc__put_str(&q->out, *more);
 		}
-		rc = send_question(q, err);
+		rc = bsc__question_send(q, err);
 	}
 	if (rc == BSC_OK) {
-		rc = await(q, answer, NULL, NULL, frame, err);
+		rc = bsc__await(q, answer, NULL, NULL, frame, err);
 	}
 	if (rc != BSC_OK) {
-		settle(worker, rc);
+		bsc__settle(worker, rc);
 	}
 	return rc;
 }
@@ -410,7 +273,7 @@ static int statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statist
 {
 	struct instance *instance = ptr;
 	struct bsc__frame frame;
-	struct question q = {.meter = NULL};
+	struct bsc__question q = {.meter = NULL};
 	*out = (struct bsc_statistics){-1, -1, false};
 	if (!instance->has_statistics) {
 		return BSC_OK;
@@ -425,7 +288,7 @@ static int statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statist
 		if (known && !frame.payload.failed) {
 			*out = (struct bsc_statistics){n_rows < 0 ? -1 : n_rows, n_bytes < 0 ? -1 : n_bytes, exact && n_rows >= 0};
 		}
-		settle(q.worker, BSC_OK);
+		bsc__settle(q.worker, BSC_OK);
 	}
 	return rc;
 }
@@ -435,7 +298,7 @@ static int claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll,
 {
 	struct instance *instance = ptr;
 	struct bsc__frame frame;
-	struct question q = {.meter = NULL};
+	struct bsc__question q = {.meter = NULL};
 	snprintf(q.doing, sizeof(q.doing), "%.*s: push_filters", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
 	int rc = ask_instance(instance, &q, BSC__CLAIM, BSC__CLAIMED, &filters, &frame, err);
@@ -447,7 +310,7 @@ static int claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll,
 		exact[i] = bsc__get_u8(&frame.payload);
 	}
 	int pid = (int)q.worker->pid;
-	settle(q.worker, right ? BSC_OK : BSC_WORKER);
+	bsc__settle(q.worker, right ? BSC_OK : BSC_WORKER);
 	return right ? BSC_OK
 	             : bsc__fail(err, BSC_WORKER, "%s: the worker process %d answered for another number of predicates",
 	                         q.doing, pid);
@@ -511,8 +374,8 @@ static int take_specs(void *ctx, struct bsc__frame *frame)
 }
 
 /* PLANNED. *planned is filled on success alone. */
-static int take_planned(struct plan *plan, struct question *q, struct bsc__frame *frame, struct bsc_planned *planned,
-                        struct bsc_error *err)
+static int take_planned(struct plan *plan, struct bsc__question *q, struct bsc__frame *frame,
+                        struct bsc_planned *planned, struct bsc_error *err)
 {
 	int64_t n = bsc__get_i64(&frame->payload), n_pruned = bsc__get_i64(&frame->payload);
 	bool has_rows = bsc__get_u8(&frame->payload);
@@ -560,13 +423,13 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 	const struct bsc_run_settings *run = &instance->cls->run;
 	struct bsc__worker *worker;
 	struct bsc__frame frame;
-	struct question q = {.meter = meter};
+	struct bsc__question q = {.meter = meter};
 	struct plan *plan = bsc__calloc(1, sizeof(*plan));
 	if (!plan) {
 		return bsc__fail_nomem(err, "planning a scan");
 	}
 	plan->instance = instance;
-	plan->number = new_number();
+	plan->number = bsc__new_number();
 	bsc__bytes_init(&plan->hints, BSC__PAYLOAD_MAX);
 	bsc__bytes_init(&plan->specs, SPECS_MAX);
 	pthread_mutex_init(&plan->lock, NULL);
@@ -586,14 +449,14 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 	}
 	rc = ensure_instance(&q, worker, instance, err);
 	if (rc == BSC_OK) {
-		ask(&q, worker, BSC__PLAN);
+		bsc__ask(&q, worker, BSC__PLAN);
 		bsc__put_u64(&q.out, instance->number);
 		bsc__put_u64(&q.out, plan->number);
 		bsc__put(&q.out, plan->hints.ptr, plan->hints.len);
-		rc = send_question(&q, err);
+		rc = bsc__question_send(&q, err);
 	}
 	if (rc == BSC_OK) {
-		rc = await(&q, BSC__PLANNED, take_specs, plan, &frame, err);
+		rc = bsc__await(&q, BSC__PLANNED, take_specs, plan, &frame, err);
 	}
 	if (rc == BSC_OK) {
 		rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
@@ -602,7 +465,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 		rc = take_planned(plan, &q, &frame, planned, err);
 	}
 	if (rc != BSC_OK) {
-		settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
+		bsc__settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
 		plan_free(plan);
 		return rc;
 	}
@@ -679,7 +542,7 @@ static bool take_own(struct reader *reader)
 }
 
 /* The plan's own worker, or another, whichever is free first. */
-static int take_worker(struct reader *reader, struct question *q, struct bsc_error *err)
+static int take_worker(struct reader *reader, struct bsc__question *q, struct bsc_error *err)
 {
 	struct plan *plan = reader->plan;
 	const struct instance *instance = plan->instance;
@@ -699,7 +562,7 @@ static void let_go(struct reader *reader, int rc)
 {
 	struct plan *plan = reader->plan;
 	struct bsc__worker *worker = reader->worker;
-	bool keep = reader->of_plan && is_whole_after(rc);
+	bool keep = reader->of_plan && bsc__is_whole_after(rc);
 	reader->worker = NULL;
 	if (keep) {
 		bsc__pool_park(worker, true);
@@ -712,7 +575,7 @@ static void let_go(struct reader *reader, int rc)
 	}
 	pthread_mutex_unlock(&plan->lock);
 	if (worker && !keep) {
-		settle(worker, rc);
+		bsc__settle(worker, rc);
 	}
 	if (reader->has_turn) {
 		reader->has_turn = false;
@@ -721,7 +584,7 @@ static void let_go(struct reader *reader, int rc)
 }
 
 /* Begins the READ. */
-static int begin(struct reader *reader, struct question *q, struct bsc_error *err)
+static int begin(struct reader *reader, struct bsc__question *q, struct bsc_error *err)
 {
 	struct plan *plan = reader->plan;
 	struct instance *instance = plan->instance;
@@ -738,7 +601,7 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 		spec.ptr = (const char *)plan->specs.ptr + from;
 	}
 	reader->window = 1; /* one batch */
-	ask(q, reader->worker, BSC__READ);
+	bsc__ask(q, reader->worker, BSC__READ);
 	reader->number = reader->worker->request;
 	reader->begun = true;
 	bsc__put_u64(&q->out, instance->number);
@@ -747,7 +610,7 @@ static int begin(struct reader *reader, struct question *q, struct bsc_error *er
 	bsc__put_u64(&q->out, reader->window);
 	bsc__put(&q->out, plan->hints.ptr, plan->hints.len);
 	bsc__put_str(&q->out, spec);
-	return send_question(q, err);
+	return bsc__question_send(q, err);
 }
 
 /* BATCH, as an array, and its schema where that is new. */
@@ -803,7 +666,7 @@ static int widen(struct reader *reader, uint64_t bytes, struct bsc_error *err)
 	return rc;
 }
 
-static int next_of_worker(struct reader *reader, struct question *q, struct ArrowArray *array,
+static int next_of_worker(struct reader *reader, struct bsc__question *q, struct ArrowArray *array,
                           struct ArrowSchema *schema, bool *ended, struct bsc_error *err)
 {
 	struct bsc__frame frame;
@@ -811,7 +674,7 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 	uint64_t bytes = 0;
 	int rc = bsc__pool_next_frame(reader->worker, &q->wait, q->doing, &frame, err);
 	while (rc == BSC_OK && frame.type == BSC__METRICS && frame.number == reader->number) {
-		take_metrics(reader->meter, &frame);
+		bsc__take_metrics(reader->meter, &frame);
 		rc = bsc__wait_unwanted(&q->wait) ? bsc__fail(err, BSC_CANCELLED, "%s: cancelled", q->doing)
 		                                  : bsc__pool_next_frame(reader->worker, &q->wait, q->doing, &frame, err);
 	}
@@ -819,7 +682,7 @@ static int next_of_worker(struct reader *reader, struct question *q, struct Arro
 		return rc;
 	}
 	if (frame.number == reader->number && frame.type == BSC__FAILED) {
-		return take_failure(reader->worker, &frame, q->doing, err);
+		return bsc__take_failure(reader->worker, &frame, q->doing, err);
 	}
 	if (frame.number == reader->number && frame.type == BSC__END && reader->worker->ending) {
 		return bsc__fail(err, BSC_WORKER, "%s: this process ended its worker processes meanwhile", q->doing);
@@ -851,7 +714,7 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 {
 	struct reader *reader = ptr;
 	struct plan *plan = reader->plan;
-	struct question q = {.meter = reader->meter};
+	struct bsc__question q = {.meter = reader->meter};
 	int64_t asked = bsc__now_ns();
 	describe(reader, q.doing, sizeof(q.doing));
 	q.worker = reader->worker;
