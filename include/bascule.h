@@ -339,6 +339,8 @@ struct bsc_opening {
 	const char *label;                 /* names the source in messages */
 	const struct bsc_options *options; /* the user's own */
 	enum bsc_schema_mode schema_mode;
+	int64_t cache_ttl_ms; /* for which what the class says may be kept; 0: not at all */
+	uint64_t cache_epoch; /* another one than before: what was kept is to be forgotten */
 };
 
 /* Runs a class: in this process, or in another. The core calls these functions
@@ -469,6 +471,10 @@ int bsc_source_statistics(struct bsc_source *source, const struct bsc_poll *poll
  * does the class apply exactly, whatever else it is asked? filters: as bsc_filter_read takes them. exact: n of them. */
 int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const struct bsc_poll *poll, bool *exact,
                      size_t n, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* Forgets what was kept of sources because of bascule_cache_ttl, in workers too, when the next one is opened.
+ * Any thread. */
+void bsc_cache_clear(void);
 
 /* "pkg.mod:Class", for messages. Borrowed. */
 const char *bsc_source_label(const struct bsc_source *source);

@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "scan.h"
+#include "scans.h"
 
 /* Their executor is set before DuckDB can call. */
 static struct call_function python_function = {.name = "python"};
@@ -128,6 +129,7 @@ static DUCKDB_V2_ERROR register_all(const struct duckdb_v2_extension_input *inpu
 	TRY(register_function(input, factory, &jdbc_function,
 	                      "Deprecated: python('jdbc', ...), which reads a database's table or query.",
 	                      "FROM jdbc(url := 'postgresql://localhost/shop', dbtable := 'orders')"));
+	TRY(scans_register(input, factory));
 	TRY(register_replacement(input, factory));
 	for (const char *const *name = bsc_setting_names(); *name; name++) {
 		if (strncmp(*name, "bascule_", 8) == 0) {

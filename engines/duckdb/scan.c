@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "importing.h"
 #include "nested.h"
 #include "pushdown.h"
 #include "types.h"
@@ -156,8 +157,6 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
                             duckdb_v2_context_handle context, duckdb_v2_error_info_handle *err)
 {
 	duckdb_v2_arrow_importer_handle importer = NULL;
-	duckdb_v2_schema_handle schema = NULL;
-	idx_t n = 0;
 	struct ArrowSchema arrow;
 	if (!copy_schema(bsc_source_schema(source), &arrow, err)) {
 		return;
@@ -168,19 +167,7 @@ static void declare_columns(const struct bsc_source *source, duckdb_v2_table_fun
 		arrow.release(&arrow);
 		return;
 	}
-	code = duckdb_v2_arrow_importer_get_schema(importer, &schema, err);
-	if (code == DUCKDB_V2_ERROR_NONE) {
-		code = duckdb_v2_schema_get_count(schema, &n, err);
-	}
-	for (idx_t i = 0; code == DUCKDB_V2_ERROR_NONE && i < n; i++) {
-		duckdb_v2_identifier_t name;
-		duckdb_v2_logical_type_handle type; /* borrowed from the schema */
-		code = duckdb_v2_schema_get_field(schema, i, &name, &type, err);
-		if (code == DUCKDB_V2_ERROR_NONE) {
-			code = duckdb_v2_table_function_bind_add_result_column(result, &name, type, err);
-		}
-	}
-	(void)duckdb_v2_schema_destroy(&schema);
+	(void)importing_declare(importer, result, err);
 	(void)duckdb_v2_arrow_importer_destroy(&importer);
 	arrow.release(&arrow);
 }
@@ -288,6 +275,17 @@ static int64_t *take_columns(duckdb_v2_table_function_init_global_info_handle in
 	return columns;
 }
 
+/* To DuckDB's log, where that is on: CALL enable_logging('Bascule'). */
+static void log_plan(duckdb_v2_context_handle context, const struct bsc_source *source, const struct bsc_plan *plan)
+{
+	char text[8192];
+	const char *pushed = bsc_plan_pushed(plan);
+	snprintf(text, sizeof(text), "%.300s: %lld partitions to read, pushed: %.7000s", bsc_source_label(source),
+	         (long long)bsc_plan_partition_count(plan), *pushed ? pushed : "no predicate");
+	duckdb_v2_str type = str_of("Bascule"), message = str_of(text);
+	(void)duckdb_v2_context_log(context, DUCKDB_V2_LOG_LEVEL_INFO, &type, &message, NULL);
+}
+
 static void init_global(duckdb_v2_table_function_init_global_info_handle info, duckdb_v2_context_handle context,
                         duckdb_v2_error_info_handle *err)
 {
@@ -318,6 +316,7 @@ static void init_global(duckdb_v2_table_function_init_global_info_handle info, d
 		goto fail;
 	}
 	global->nested = nested_needs_prepare(&global->schema);
+	log_plan(context, source, global->plan);
 	duckdb_v2_opaque data = {global, global_destroy, NULL};
 	if (duckdb_v2_table_function_init_global_set_max_threads(info, (idx_t)bsc_plan_concurrency(global->plan), err) !=
 	        DUCKDB_V2_ERROR_NONE ||
@@ -430,31 +429,6 @@ static bool next_batch(struct local *local, duckdb_v2_context_handle context, du
 	return good;
 }
 
-/* Lets the output's vectors reference those of `chunk`. */
-static void hand_over(duckdb_v2_data_chunk_handle chunk, duckdb_v2_data_chunk_handle output,
-                      duckdb_v2_error_info_handle *err)
-{
-	idx_t n_rows = 0, n_columns = 0;
-	duckdb_v2_vector_handle to = NULL, from = NULL, first = NULL;
-	DUCKDB_V2_ERROR code = duckdb_v2_data_chunk_get_size(chunk, &n_rows, err);
-	if (code == DUCKDB_V2_ERROR_NONE) {
-		code = duckdb_v2_data_chunk_get_vector_count(chunk, &n_columns, err);
-	}
-	for (idx_t i = 0; code == DUCKDB_V2_ERROR_NONE && i < n_columns; i++) {
-		code = duckdb_v2_data_chunk_get_vector(chunk, i, &from, err);
-		if (code == DUCKDB_V2_ERROR_NONE) {
-			code = duckdb_v2_data_chunk_get_vector(output, i, &to, err);
-		}
-		if (code == DUCKDB_V2_ERROR_NONE) {
-			code = duckdb_v2_vector_reference(to, from, err);
-		}
-		first = i == 0 ? to : first;
-	}
-	if (code == DUCKDB_V2_ERROR_NONE && first) {
-		(void)duckdb_v2_vector_set_size(first, n_rows, err);
-	}
-}
-
 static void exec(duckdb_v2_table_function_exec_info_handle info, duckdb_v2_context_handle context,
                  duckdb_v2_error_info_handle *err)
 {
@@ -475,7 +449,7 @@ static void exec(duckdb_v2_table_function_exec_info_handle info, duckdb_v2_conte
 		}
 		local->importing = chunk ? local->importing : NULL;
 	}
-	hand_over(chunk, output, err);
+	importing_hand_over(chunk, output, err);
 	(void)duckdb_v2_data_chunk_destroy(&chunk);
 }
 

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from bascule._extension import extension_path
-from bascule._metrics import report_metric, scans
+from bascule._metrics import clear_cache, report_metric, scans
 from bascule.contract import ArrowBatchDataSource, Option, Statistics
 from bascule.errors import BasculeError, ContractError, MismatchError, OptionError, SourceNotFoundError
 from bascule.options import Options, declared
@@ -30,6 +30,7 @@ __all__ = [
     "Options",
     "SourceNotFoundError",
     "Statistics",
+    "clear_cache",
     "connect",
     "declared",
     "extension_path",

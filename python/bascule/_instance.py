@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bascule import _locate
+from bascule import _cache, _locate
 from bascule._hints import Hints, may_hold, missing_filters, rows_of, takes
 from bascule._identity import marks_of, same_marks
 from bascule._locate import a
@@ -150,9 +150,19 @@ class Instance:
         label: ``pkg.mod:Class``, for messages.
         pairs: the options as given, names and values.
         evolve: convert batches to the declared schema where no value can change. Reading then needs the schema.
+        cache_ttl: seconds for which what the class says may be kept; 0: not at all.
+        cache_epoch: how often the host was told to forget what is kept.
     """
 
-    def __init__(self, found: Found, label: str, pairs: list[tuple[str, str]], evolve: bool = False) -> None:
+    def __init__(
+        self,
+        found: Found,
+        label: str,
+        pairs: list[tuple[str, str]],
+        evolve: bool = False,
+        cache_ttl: float = 0,
+        cache_epoch: int = 0,
+    ) -> None:
         self.label = label
         self.options = Options(pairs)
         self.secrets = self.options.secrets()
@@ -164,6 +174,9 @@ class Instance:
         self._read_takes: tuple[str, ...] = ()
         self._cls = found.cls
         self._schema: Any = None  # as pyarrow's, for evolve
+        self._cache_ttl = cache_ttl
+        self._cache_epoch = cache_epoch
+        self._cached: _cache.Entry | None = None
 
     def open(self) -> object:
         """Makes the instance and asks for its schema, once. Returns what exports it."""
@@ -194,13 +207,16 @@ class Instance:
             self.options = declared(self.options, declarations)
         self._plan_takes = takes(self._cls.plan_partitions)  # type: ignore[attr-defined]
         self._read_takes = takes(self._cls.read_partition)  # type: ignore[attr-defined]
+        options = tuple(self.options.items())
+        self._cached = _cache.entry(self._cls, options, self.evolve, self._cache_ttl, self._cache_epoch)
         self.step = "__init__"
         self.object = self._cls()
 
     def infer(self) -> object:
-        """Asks the instance for its schema. Returns what exports it."""
+        """Asks the instance for its schema, if that isn't known. Returns what exports it."""
         self.step = "infer_schema"
-        schema = self.object.infer_schema(self.options)
+        known = self._cached.known if self._cached else {}
+        schema = known["schema"] if "schema" in known else self.object.infer_schema(self.options)
         if not hasattr(schema, "__arrow_c_schema__"):
             raise ContractError(f"returned {a(schema)}, expected a pyarrow.Schema")
         if self.evolve:
@@ -208,6 +224,7 @@ class Instance:
 
             self._schema = pa.schema(schema)
         self.inferred = True
+        known["schema"] = schema
         return schema
 
     def _keep_secrets(self) -> None:
@@ -221,11 +238,13 @@ class Instance:
 
         An estimate changes no result, so what the class raises is logged.
         """
+        known = self._cached.known if self._cached else {}
         try:
-            found = self.object.statistics(self.options) if self.has_statistics() else None
+            found = known["statistics"] if "statistics" in known else self._asked_statistics()
         except Exception as e:
             _log.warning("%s", describe(e, f"{self.label}: statistics", self.secrets))
             return None
+        known["statistics"] = found
         if found is None:
             return None
         if not isinstance(found, Statistics):
@@ -240,6 +259,9 @@ class Instance:
             -1 if size is None else min(size, most),
             bool(found.exact) and rows is not None,
         )
+
+    def _asked_statistics(self) -> Any:
+        return self.object.statistics(self.options) if self.has_statistics() else None
 
     def claim(self, data: bytes) -> list[bool]:
         """Which of the predicates in ``data`` every read applies exactly, so that nobody need check them again."""
@@ -267,6 +289,9 @@ class Instance:
         required = getattr(self._cls, "required_filters", None)
         if demand and required is not None and (missing := missing_filters(required, hints.filters)):
             raise OptionError(missing)
+        kept_plans = self._cached if self._cached and getattr(self._cls, "cache_partitions", False) else None
+        if kept_plans and hints in kept_plans.plans:
+            return Plan(self, hints, *kept_plans.plans[hints])
         specs = self.object.plan_partitions(self.options, **hints.of(self._plan_takes))
         if not isinstance(specs, (list, tuple)):
             raise ContractError(f"returned {a(specs)}, expected a list of dicts")
@@ -280,7 +305,21 @@ class Instance:
                 rows.append(rows_of(spec, i))
         told = hints.filters and "filters" in (*self._plan_takes, *self._read_takes)
         pushed = self.masked(hints.text()) if told else ""
-        return Plan(self, hints, kept, len(specs) - len(kept), rows if any(n >= 0 for n in rows) else None, pushed)
+        _log.debug(
+            "%s: %d partitions to read, %d pruned; columns %s, predicates %s, limit %s",
+            *(
+                self.label,
+                len(kept),
+                len(specs) - len(kept),
+                _shown(hints.columns),
+                pushed or "none pushed",
+                hints.limit,
+            ),
+        )
+        planned = (kept, len(specs) - len(kept), rows if any(n >= 0 for n in rows) else None, pushed)
+        if kept_plans:
+            kept_plans.keep_plan(hints, planned)
+        return Plan(self, hints, *planned)
 
     def read(self, spec: dict[str, Any], hints: Hints = _NO_HINTS) -> Iterator[object]:
         """The items that the class yields for one partition."""
@@ -344,6 +383,10 @@ def trimming(schema: Any, columns: tuple[str, ...]) -> tuple[Any, list[int] | No
     indices = [schema.get_field_index(name) for name in columns]
     worth_it = 2 * len(indices) < len(schema) and all(i >= 0 for i in indices)
     return schema, indices if worth_it else None
+
+
+def _shown(columns: tuple[str, ...] | None) -> str:
+    return "all" if columns is None else ", ".join(columns) or "none"
 
 
 def _needed_arguments(cls: type) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["report_metric", "scans"]
+__all__ = ["clear_cache", "report_metric", "scans"]
 
 
 def report_metric(name: str, value: float = 1) -> bool:
@@ -46,6 +46,18 @@ def scans() -> pa.Table:
     import pyarrow as pa
 
     return pa.Table.from_batches([pa.record_batch(_Exported())])
+
+
+def clear_cache() -> None:
+    """Forgets what was kept of sources because of ``bascule_cache_ttl``: schemas, statistics, partitions. In this
+    process and in workers, when the next source is opened.
+
+    Example:
+        >>> clear_cache()
+    """
+    from bascule import _native
+
+    _native.clear_cache()
 
 
 class _Exported:

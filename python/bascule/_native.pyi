@@ -83,6 +83,9 @@ def register_duckdb(library_path: str) -> None:
 def close_gate(timeout_ms: int = 10_000) -> int:
     """Lets no thread enter Python any more and waits for those inside. How many are left. Runs at exit."""
 
+def clear_cache() -> None:
+    """What was kept of sources is forgotten when the next one is opened, in workers too."""
+
 def scans() -> tuple[object, object]:
     """The scans of this process, as ``__arrow_c_array__`` gives a record batch."""
 

@@ -216,9 +216,11 @@ class _Worker:
         (kind,) = reader.numbers("B")
         module, name = reader.data(), reader.text()
         pairs = [(reader.text(), reader.text()) for _ in range(reader.numbers("I")[0])]
+        ttl_ms, epoch = reader.numbers("QQ")
         wanted = reader.text()
         if key not in self._open:
-            self._open[key] = self._made(label, kind, module, name, pairs, bool(evolve), bool(infer), wanted)
+            cache = (ttl_ms / 1000, epoch)
+            self._open[key] = self._made(label, kind, module, name, pairs, bool(evolve), bool(infer), wanted, cache)
         opened = self._open[key]
         self._instance = opened.instance
         if infer:
@@ -237,6 +239,7 @@ class _Worker:
         evolve: bool,
         infer: bool,
         wanted: str,
+        cache: tuple[float, int],
     ) -> _Open:
         _fresh.refresh()
         if kind == _PICKLED:
@@ -256,7 +259,7 @@ class _Worker:
                     "its file was changed after the query began, and a worker process that joins it now has the new one: "
                     "run the query again"
                 )
-            opened = _Open(found, Instance(found, label, pairs, evolve), identity)
+            opened = _Open(found, Instance(found, label, pairs, evolve, *cache), identity)
             self._instance = opened.instance
             try:
                 opened.instance.make()

@@ -136,6 +136,8 @@ static void put_open(struct instance *instance, const struct bsc_opening *openin
 		bsc__put_str(out, bsc_options_name(opening->options, i));
 		bsc__put_str(out, bsc_options_value(opening->options, i));
 	}
+	bsc__put_u64(out, (uint64_t)opening->cache_ttl_ms);
+	bsc__put_u64(out, opening->cache_epoch);
 }
 
 #define IDENTITY_MAX 65536

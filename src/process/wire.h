@@ -76,7 +76,8 @@ enum bsc__frame_type {
 	BSC__PREPARE,
 	/* Makes an instance. u64 instance, u8 infer (its schema is wanted), u8 evolve, str label,
 	 * u8 class kind (enum bsc_locator_kind, or BSC__CLASS_PICKLED), str module (or the pickle),
-	 * str name, list<str name, str value> options */
+	 * str name, list<str name, str value> options, u64 milliseconds for which what the class says may be
+	 * kept, u64 how often the host was told to forget that, str identity that it must have (empty: any) */
 	BSC__OPEN,
 	/* u64 instance, u64 plan, hints. Hints: u8 columns given, [list<str> columns], str filters (see
 	 * filter/filter.h), u8 limit given, i64 limit */

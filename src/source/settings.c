@@ -17,6 +17,7 @@ enum setting {
 	SETTING_RETRIES,
 	SETTING_READAHEAD,
 	SETTING_WORKER_MEMORY,
+	SETTING_CACHE_TTL,
 	SETTING_COUNT
 };
 
@@ -32,6 +33,7 @@ static const char *const names[SETTING_COUNT + 1] = {
     [SETTING_RETRIES] = "bascule_retries",
     [SETTING_READAHEAD] = "bascule_readahead",
     [SETTING_WORKER_MEMORY] = "bascule_worker_memory",
+    [SETTING_CACHE_TTL] = "bascule_cache_ttl",
 };
 
 /* The two values of a setting that has two. */
@@ -70,6 +72,8 @@ static const struct number numbers[SETTING_COUNT] = {
     [SETTING_READAHEAD] = {0, INT64_C(1) << 40, false, true, "a number of bytes up to 1 TiB, as 67108864 or '64MiB'"},
     [SETTING_WORKER_MEMORY] = {INT64_C(1) << 26, INT64_C(1) << 50, false, true,
 	                           "a number of bytes of at least 64 MiB, up to 1024 TiB, as '512MiB' or '2GB'"},
+    [SETTING_CACHE_TTL] = {0, 1000LL * 366 * 86400, true, false,
+	                       "a number of seconds up to 31622400 (366 days), 0 for no cache"},
 };
 
 const char *const *bsc_setting_names(void)
@@ -88,7 +92,7 @@ bool bsc__setting_is(struct bsc_str name)
 
 static int unknown(struct bsc_str name, struct bsc_error *err)
 {
-	char known[512] = "";
+	char known[1024] = "";
 	for (int i = 0; i < SETTING_COUNT; i++) {
 		strcat(known, i ? ", " : "");
 		strcat(known, names[i]);
@@ -212,6 +216,7 @@ int bsc__settings_read(const struct bsc_options *options, struct bsc__settings *
 	out->validate_full = full;
 	out->schema_mode = evolve ? BSC_SCHEMA_EVOLVE : BSC_SCHEMA_STRICT;
 	out->retries = measured[SETTING_RETRIES];
+	out->cache_ttl_ms = measured[SETTING_CACHE_TTL];
 	out->run = (struct bsc_run_settings){
 	    .choice = !given[SETTING_EXECUTOR] ? BSC_EXECUTOR_DEFAULT
 		          : process                ? BSC_EXECUTOR_PROCESS

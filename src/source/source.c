@@ -2,12 +2,21 @@
 #include "source/source.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Sources open now, for binds that ask for the same one again. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bsc_source *registry; /* guarded by registry_lock */
+
+/* How often bsc_cache_clear was called. */
+static _Atomic uint64_t cache_epoch;
+
+void bsc_cache_clear(void)
+{
+	atomic_fetch_add(&cache_epoch, 1);
+}
 
 static bool same(const struct bsc_source *a, const struct bsc_source *b)
 {
@@ -199,7 +208,8 @@ int bsc_source_open(const struct bsc_executor *executor, struct bsc_str text, st
 	}
 	/* No lock is held here, and no thread waits for another's: two binds of one
 	 * source at the same moment each open their own. */
-	struct bsc_opening opening = {source->label, source->options, source->schema_mode};
+	struct bsc_opening opening = {source->label, source->options, source->schema_mode, settings.cache_ttl_ms,
+	                              atomic_load(&cache_epoch)};
 	rc = source->executor->open(source->executor->state, source->cls, &opening, poll, &source->instance,
 	                            &source->schema, err);
 	if (rc == BSC_OK) {

@@ -15,6 +15,7 @@ struct bsc__settings {
 	bool validate_full; /* bascule_validation = 'full' */
 	enum bsc_schema_mode schema_mode;
 	int64_t retries;
+	int64_t cache_ttl_ms;
 	char *python; /* owned; what run.python is */
 	struct bsc_run_settings run;
 };

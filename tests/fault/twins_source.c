@@ -145,6 +145,14 @@ static int call_metadata(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static int call_clear_cache(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	(void)err;
+	bsc_cache_clear();
+	return BSC_OK;
+}
+
 static int call_statistics(struct world *w, struct bsc_error *err)
 {
 	struct bsc_statistics found;
@@ -176,6 +184,7 @@ const struct twin twins_source[] = {
 	 .done = done_open},
     {"bsc_source_schema", "", false, .set_up = world_source, .call = call_schema},
     {"bsc_source_label", "", false, .set_up = world_source, .call = call_label},
+    {"bsc_cache_clear", "", false, .call = call_clear_cache},
     {"bsc_source_statistics", "", false, .set_up = world_source, .call = call_statistics},
     {"bsc_source_claim", "", false, .set_up = world_source, .call = call_claim},
     {"bsc_source_close", "", false, .set_up = world_source, .call = call_close},

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const known[] = {"python_module",      "python_class",         "bascule_schema_mode",
-                                    "bascule_validation", "bascule_executor",     "bascule_python",
-                                    "bascule_workers",    "bascule_timeout",      "bascule_retries",
-                                    "bascule_readahead",  "bascule_worker_memory"};
+static const char *const known[] = {"python_module",      "python_class",          "bascule_schema_mode",
+                                    "bascule_validation", "bascule_executor",      "bascule_python",
+                                    "bascule_workers",    "bascule_timeout",       "bascule_retries",
+                                    "bascule_readahead",  "bascule_worker_memory", "bascule_cache_ttl"};
 
 #define N_KNOWN (sizeof(known) / sizeof(known[0]))
 
@@ -61,7 +61,8 @@ static bool accepted(const struct rules *rules)
 	return !rules->unknown && one_of(rules, 2, "strict", "evolve") && one_of(rules, 3, "layout", "full") &&
 	       one_of(rules, 4, "inprocess", "process") && number_ok(rules, 6, false, 1, 1024) &&
 	       number_ok(rules, 7, true, 0, 366.0 * 86400) && number_ok(rules, 8, false, 0, 100) &&
-	       number_ok(rules, 9, false, 0, 1099511627776.0) && number_ok(rules, 10, false, 67108864, 1125899906842624.0);
+	       number_ok(rules, 9, false, 0, 1099511627776.0) &&
+	       number_ok(rules, 10, false, 67108864, 1125899906842624.0) && number_ok(rules, 11, true, 0, 366.0 * 86400);
 }
 
 /* Sizes may have units, whole numbers a point: what they come to is for the unit tests. */

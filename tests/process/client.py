@@ -73,6 +73,7 @@ class Client:
         self._schema: pa.Schema | None = None  # of the batches
         self.identity = ""  # of the class that was opened last
         self.segments: dict[int, mmap.mmap] = {}
+        self.cache = (0, 0)  # ttl in ms, epoch: of what is opened next
         self.metrics: list[tuple[int, Reader]] = []
         self.send(
             Frame.SETUP,
@@ -165,8 +166,11 @@ class Client:
         **options: str,
     ) -> pa.Schema | None:
         pairs = struct.pack("<I", len(options)) + b"".join(text(n) + text(v) for n, v in options.items())
+        cache = struct.pack("<QQ", *self.cache)
         payload = struct.pack("<QBB", instance, infer, evolve) + text(label) + bytes([kind]) + data(module)
-        received = self.answer(Frame.OPENED, self.ask(Frame.OPEN, payload + text(name) + pairs + text(identity)))
+        received = self.answer(
+            Frame.OPENED, self.ask(Frame.OPEN, payload + text(name) + pairs + cache + text(identity))
+        )
         (has_schema,) = received.reader.numbers("B")
         assert has_schema == infer
         schema = schema_from(received.reader) if has_schema else None

@@ -191,9 +191,11 @@ static int instance_open(void *state, void *cls, const struct bsc_opening *openi
 	instance->on_main = on_main;
 	int rc = BSC_OK;
 	PyObject *pairs = option_pairs(opening->options), *schema = NULL;
-	PyObject *object = pairs ? PyObject_CallFunction(py.instance_type, "OsOi", (PyObject *)cls, opening->label, pairs,
-	                                                 (int)(opening->schema_mode == BSC_SCHEMA_EVOLVE))
-	                         : NULL;
+	PyObject *object =
+	    pairs ? PyObject_CallFunction(py.instance_type, "OsOidK", (PyObject *)cls, opening->label, pairs,
+		                              (int)(opening->schema_mode == BSC_SCHEMA_EVOLVE),
+		                              (double)opening->cache_ttl_ms / 1000, (unsigned long long)opening->cache_epoch)
+		      : NULL;
 	instance->held->refs[0] = object;
 	if (!object || !(schema = PyObject_CallMethodNoArgs(object, py.open)) || exported_schema(schema, schema_out) < 0) {
 		rc = fail_open(err, &run, instance);

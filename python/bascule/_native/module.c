@@ -660,6 +660,12 @@ static PyObject *py_worker_count(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
 	return PyLong_FromLongLong(bsc_process_worker_count());
 }
 
+static PyObject *py_clear_cache(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+	bsc_cache_clear();
+	Py_RETURN_NONE;
+}
+
 static PyObject *py_parse_locator(PyObject *module, PyObject *arg)
 {
 	struct bsc_locator locator;
@@ -676,10 +682,13 @@ static PyObject *py_parse_locator(PyObject *module, PyObject *arg)
 	                     (Py_ssize_t)locator.module.len, locator.name.ptr, (Py_ssize_t)locator.name.len);
 }
 
-static PyMethodDef module_methods[] = {
-    {"parse_locator", py_parse_locator, METH_O, NULL},    {"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
-    {"close_gate", py_close_gate, METH_VARARGS, NULL},    {"end_workers", py_end_workers, METH_VARARGS, NULL},
-    {"worker_count", py_worker_count, METH_NOARGS, NULL}, {0}};
+static PyMethodDef module_methods[] = {{"parse_locator", py_parse_locator, METH_O, NULL},
+                                       {"register_duckdb", py_register_duckdb, METH_VARARGS, NULL},
+                                       {"close_gate", py_close_gate, METH_VARARGS, NULL},
+                                       {"end_workers", py_end_workers, METH_VARARGS, NULL},
+                                       {"clear_cache", py_clear_cache, METH_NOARGS, NULL},
+                                       {"worker_count", py_worker_count, METH_NOARGS, NULL},
+                                       {0}};
 
 static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
 {
