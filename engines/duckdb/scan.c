@@ -275,7 +275,7 @@ static int64_t *take_columns(duckdb_v2_table_function_init_global_info_handle in
 	return columns;
 }
 
-/* To DuckDB's log, where that is on: CALL enable_logging('Bascule'). */
+/* To DuckDB's log, where that is on: CALL enable_logging(level = 'info'). */
 static void log_plan(duckdb_v2_context_handle context, const struct bsc_source *source, const struct bsc_plan *plan)
 {
 	char text[8192];

@@ -286,6 +286,8 @@ class _Joined(Filter):
             yield from child._columns()
 
     def __repr__(self) -> str:
+        if len(self.children) == 1:
+            return repr(self.children[0])
         return f" {self._word} ".join(
             f"({child!r})" if isinstance(child, _Joined) and type(child) is not type(self) else repr(child)
             for child in self.children
