@@ -54,7 +54,7 @@ class Plain(Days):
 
 
 class Required(Days):
-    required_filters = [["day"], ["id", "name"]]
+    required_filters = (["day"], ["id", "name"])
 
 
 class Sized(Days):

@@ -254,7 +254,7 @@ def test_statistics_reach_the_optimizer(con, call):
 
 def test_statistics_that_raise_say_nothing_and_the_query_runs(con, call):
     assert con.execute(f"SELECT count(*) FROM {call('Sized', says='raises')}").fetchall() == [(100,)]
-    with pytest.raises(duckdb.Error, match="statistics returned an int, expected a bascule.Statistics"):
+    with pytest.raises(duckdb.Error, match=r"statistics returned an int, expected a bascule.Statistics"):
         con.execute(f"FROM {call('Sized', says='nonsense')}")
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from bascule.filters._literal import key_of, literal, shown, value_of
+
+if TYPE_CHECKING:
+    from pyarrow.compute import Expression
+
+    from bascule.filters._translate import Translated
 
 __all__ = [
     "And",
@@ -52,6 +57,12 @@ class Filter:
     def conjuncts(self) -> tuple[Filter, ...]:
         """The predicates that it joins by AND; itself, where it is no :class:`And`."""
         return (self,)
+
+    def to_arrow(self, schema: pa.Schema) -> Translated[Expression]:
+        """It as an expression of ``pyarrow.compute``; see :func:`bascule.filters.to_arrow`."""
+        from bascule.filters._arrow import to_arrow
+
+        return to_arrow(self, schema)
 
     def __and__(self, other: Filter) -> And:
         return And(self, other)
