@@ -30,6 +30,7 @@ from bench.measure import (
 )
 from bench.peer import peer
 from bench.processes import process_latency, process_repeats, transport, workers
+from bench.pushdown import point_query, pushdown
 from bench.tables import N_PARTITIONS, N_THREADS, QUERIES, TABLE, WideTable, connect, timed
 
 # ---- nine columns ----
@@ -339,6 +340,8 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "workers": workers,
     "transport": transport,
     "peer": peer,
+    "pushdown": pushdown,
+    "point-query": point_query,
     "process-latency": process_latency,
     "process-repeats": process_repeats,
 }
