@@ -89,6 +89,9 @@ def clear_cache() -> None:
 def scans() -> tuple[object, object]:
     """The scans of this process, as ``__arrow_c_array__`` gives a record batch."""
 
+def forget_scans() -> None:
+    """Forgets the scans that have ended."""
+
 def report_metric(name: str, value: float) -> bool:
     """Adds to a count of the scan that runs on this thread. False: there is none, or it has too many."""
 

@@ -54,6 +54,29 @@ class Source:
         pass
 
 
+class Asked(Source):
+    """Takes what a query asks, and says what its partitions hold."""
+
+    def statistics(self, options: Any) -> Any:
+        import bascule
+
+        return bascule.Statistics(7, exact=True, total_bytes=100)
+
+    def push_filters(self, filters: Any, options: Any) -> list[Any]:
+        return []
+
+    def plan_partitions(self, options: Any, *, columns: list[str] | None = None) -> list[dict[str, Any]]:
+        return [{"p": 0, "bascule_rows": 4, "bascule_bounds": {"a": (0, 9)}}, {"p": 1, "bascule_rows": 5}]
+
+    def read_partition(
+        self, partition_spec: dict[str, int], options: Any, *, filters: Any = (), limit: Any = None
+    ) -> Any:
+        import bascule
+
+        bascule.report_metric("read")
+        return super().read_partition(partition_spec, options)
+
+
 class Refused(Source):
     """A type that DuckDB doesn't read, and what it is to be cast to needs memory."""
 

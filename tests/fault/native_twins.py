@@ -53,6 +53,19 @@ def stream(columns: list[str] | None) -> Any:
     return source.label, plan.partition_count, scan.progress, found
 
 
+def hints() -> Any:
+    from bascule.filters import GreaterThan
+    from bascule.filters._wire import dump
+
+    source = _native.Source("faultsource:Asked", {})
+    filters = dump([GreaterThan("a", 1)])
+    plan = source.plan([], None)
+    counted = plan.row_count, pa.table(plan.scan().partition(0)).num_rows
+    plan = source.plan(["a"], filters, 1)
+    rows = pa.table(plan.scan().partition(0)).num_rows
+    return source.statistics(), source.claim(filters, 1), counted, plan.pushed, rows
+
+
 def load() -> Any:
     """The module anew; the one that is imported stays."""
     kept = sys.modules.pop("bascule._native")
@@ -90,6 +103,10 @@ def scenarios() -> dict[str, Callable[[], Any]]:
         ).fetchall(),
         "duckdb_nested": lambda: con.execute("FROM python('faultsource:Nested')").fetchall(),
         "duckdb_refused": refusal,
+        "duckdb_filters": lambda: con.execute(
+            "SELECT a FROM python('faultsource:Asked') WHERE a > 1 AND b IN ('x', 'y') AND c IS NOT NULL"
+        ).fetchall(),
+        "hints": hints,
         "duckdb_settings": lambda: con.execute(
             "SELECT a FROM python(options := {'python_module': 'faultsource', 'python_class': 'Source'}, "
             "bascule_schema_mode := 'evolve')"
@@ -200,6 +217,7 @@ def main(scenario: str, first: int) -> None:
     expected = run()
     assert run() == expected
     gc.collect()
+    _native.forget_scans()
     gc.freeze()  # what is there is not looked through each time
     live, n = lib.faults_live(), first
     while True:
@@ -207,6 +225,7 @@ def main(scenario: str, first: int) -> None:
         if not fail_one(n, run, expected, swallowed):
             break
         gc.collect()
+        _native.forget_scans()
         if lib.faults_live() != live:
             wrong(n, f"left {lib.faults_live() - live} blocks")
             live = lib.faults_live()

@@ -30,6 +30,8 @@ SCENARIOS = [
     "duckdb_refused",
     "duckdb_options",
     "duckdb_settings",
+    "duckdb_filters",
+    "hints",
 ]
 
 #: What _native calls of Python's and no lack of memory can fail, or only the setting of an error.
@@ -37,7 +39,7 @@ NEEDS_NO_MEMORY = re.compile(
     r"PyArg_\w+|PyErr_\w+|PyEval_\w+|PyGILState_\w+|PyThread\w+|PyCapsule_(GetPointer|IsValid)|PyMem_(Raw)?Free|"
     r"PyException_SetTraceback|PyLong_As\w+|PyModuleDef_Init|PyModule_GetState|PySys_WriteStderr|"
     r"PyType_GetModuleState|Py_Dealloc|Py_AddPendingCall|PyObject_IsTrue|PyBuffer_Release|PyBytes_AsStringAndSize|"
-    r"PyIter_Check"
+    r"PyIter_Check|PyBool_FromLong|PyList_Size"
 )
 
 
@@ -49,6 +51,8 @@ def package() -> Path:
         link = package / source.name
         link.unlink(missing_ok=True)
         link.symlink_to(source)
+    (package / "filters").unlink(missing_ok=True)
+    (package / "filters").symlink_to(cbuild.ROOT / "python" / "bascule" / "filters")
     return package
 
 

@@ -66,8 +66,16 @@ static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 	return pair;
 }
 
-static PyMethodDef methods[] = {
-    {"report_metric", report_metric, METH_VARARGS, NULL}, {"scans", scans, METH_NOARGS, NULL}, {0}};
+static PyObject *forget_scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+	bsc_scans_forget();
+	Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {{"report_metric", report_metric, METH_VARARGS, NULL},
+                                {"scans", scans, METH_NOARGS, NULL},
+                                {"forget_scans", forget_scans, METH_NOARGS, NULL},
+                                {0}};
 
 int metrics_add(PyObject *module)
 {
