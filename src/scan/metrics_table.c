@@ -71,6 +71,38 @@ static bool make_field(struct ArrowSchema *schema, const struct field **at)
 	return true;
 }
 
+/* nanoarrow forgets a buffer that could not grow: then it is freed here. */
+static uint8_t *reallocate(struct ArrowBufferAllocator *allocator, uint8_t *ptr, int64_t old_size, int64_t new_size)
+{
+	(void)allocator;
+	(void)old_size;
+	uint8_t *grown = bsc__resize(ptr, (size_t)new_size, 1);
+	if (!grown) {
+		bsc__free(ptr);
+	}
+	return grown;
+}
+
+static void deallocate(struct ArrowBufferAllocator *allocator, uint8_t *ptr, int64_t size)
+{
+	(void)allocator;
+	(void)size;
+	bsc__free(ptr);
+}
+
+static bool set_allocator(struct ArrowArray *array)
+{
+	const struct ArrowBufferAllocator ours = {reallocate, deallocate, NULL};
+	bool good = true;
+	for (int64_t i = 0; i < NANOARROW_MAX_FIXED_BUFFERS; i++) {
+		good = good && ArrowBufferSetAllocator(ArrowArrayBuffer(array, i), ours) == NANOARROW_OK;
+	}
+	for (int64_t i = 0; i < array->n_children; i++) {
+		good = good && set_allocator(array->children[i]);
+	}
+	return good;
+}
+
 bool bsc__table_init(struct bsc__table *table)
 {
 	const struct field *at = fields;
@@ -92,7 +124,7 @@ bool bsc__table_init(struct bsc__table *table)
 		return false;
 	}
 	bool good = ArrowArrayInitFromArrayView(&table->array, &view, NULL) == NANOARROW_OK &&
-	            ArrowArrayStartAppending(&table->array) == NANOARROW_OK;
+	            set_allocator(&table->array) && ArrowArrayStartAppending(&table->array) == NANOARROW_OK;
 	ArrowArrayViewReset(&view);
 	return good;
 }
