@@ -120,12 +120,12 @@ static struct bsc_source *open_source(const struct bsc_executor *executor, bool 
 /* Some of the columns, some of them twice; or all. */
 static void ask(struct input *in, int64_t n, int64_t columns[4], struct bsc_request *request)
 {
-	*request = (struct bsc_request){columns, take_below(in, 5)};
+	*request = (struct bsc_request){.columns = columns, .n_columns = take_below(in, 5)};
 	for (int64_t i = 0; i < request->n_columns; i++) {
 		columns[i] = take(in) % n;
 	}
 	if (take(in) & 1) {
-		*request = (struct bsc_request){NULL, 0};
+		*request = (struct bsc_request){0};
 	}
 }
 
