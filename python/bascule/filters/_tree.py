@@ -299,10 +299,18 @@ class _Joined(Filter):
     def __repr__(self) -> str:
         if len(self.children) == 1:
             return repr(self.children[0])
+        plain = [_alone(child) for child in self.children]
         return f" {self._word} ".join(
             f"({child!r})" if isinstance(child, _Joined) and type(child) is not type(self) else repr(child)
-            for child in self.children
+            for child in plain
         )
+
+
+def _alone(filter: Filter) -> Filter:
+    """What an AND or OR of one is of."""
+    while isinstance(filter, _Joined) and len(filter.children) == 1:
+        (filter,) = filter.children
+    return filter
 
 
 class And(_Joined):
