@@ -382,8 +382,14 @@ static int take_planned(struct plan *plan, struct bsc__question *q, struct bsc__
 	int64_t n = bsc__get_i64(&frame->payload), n_pruned = bsc__get_i64(&frame->payload);
 	bool has_rows = bsc__get_u8(&frame->payload);
 	struct bsc_str pushed = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
-	if (frame->payload.failed || n != plan->n || n_pruned < 0) {
+	/* The two are added up, for people. */
+	if (frame->payload.failed || n != plan->n || n_pruned < 0 || n_pruned > INT64_MAX - n) {
 		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent another number of partitions than it said",
+		                 q->doing, (int)q->worker->pid);
+	}
+	/* It becomes a value of bascule_scans(). */
+	if (bsc__utf8_valid(pushed.ptr, pushed.len) != pushed.len) {
+		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d said what it was told in bytes that are no text",
 		                 q->doing, (int)q->worker->pid);
 	}
 	char *copy = pushed.len ? malloc(pushed.len + 1) : NULL;

@@ -366,6 +366,12 @@ static void copy_str(char *to, size_t cap, struct bsc_str from)
 	snprintf(to, cap, "%.*s", BSC__ARG(from));
 }
 
+/* Said when it is opened, answered when it is asked. */
+static bool has_statistics(const struct table *table)
+{
+	return strstr(table->script, "_in_statistics") || plays(table, "statistics") || plays(table, "counts_below_0");
+}
+
 static void do_open(struct fake *fake, struct bsc__frame frame)
 {
 	struct bsc__view *in = &frame.payload;
@@ -404,7 +410,7 @@ static void do_open(struct fake *fake, struct bsc__frame frame)
 	*place = table;
 	struct bsc_error err;
 	if (bsc__serving_opened(&fake->serving, frame.number, infer ? &fake->schema : NULL, bsc__str(""),
-	                        plays(&table, "statistics") || plays(&table, "miscounts_claims"), &err) != BSC_OK) {
+	                        has_statistics(&table), &err) != BSC_OK) {
 		refuse(fake, frame.number, err.status, err.message);
 	}
 }
@@ -445,9 +451,12 @@ static void do_plan(struct fake *fake, struct bsc__frame frame)
 	struct bsc__bytes out;
 	bsc__bytes_init(&out, 1024);
 	bsc__put_i64(&out, table->partitions + plays(table, "miscounts"));
-	bsc__put_i64(&out, plays(table, "prunes") ? 3 : plays(table, "prunes_less_than_none") ? -1 : 0);
+	bsc__put_i64(&out, plays(table, "prunes")                  ? 3
+	                   : plays(table, "prunes_less_than_none") ? -1
+	                   : plays(table, "prunes_beyond_numbers") ? INT64_MAX
+	                                                           : 0);
 	bsc__put_u8(&out, plays(table, "knows_rows"));
-	bsc__put_str(&out, bsc__str(plays(table, "prunes") ? "n > 1" : ""));
+	bsc__put_str(&out, bsc__str(plays(table, "prunes") ? "n > 1" : plays(table, "pushes_no_text") ? "n > \xff" : ""));
 	(void)bsc_meter_report(&fake->serving.meter, bsc__str("plans"), 1);
 	bsc_meter_time(&fake->serving.meter, 1000, 0);
 	(void)bsc__serving_answer(&fake->serving, BSC__PLANNED, frame.number, out.ptr, out.len);
@@ -458,9 +467,13 @@ static void do_statistics(struct fake *fake, struct bsc__frame frame)
 {
 	const struct table *table = find(fake, bsc__get_u64(&frame.payload));
 	struct bsc__bytes out;
+	if (table) {
+		misbehave(table, "statistics");
+	}
 	bsc__bytes_init(&out, 64);
 	bsc__put_u8(&out, table != NULL);
-	bsc__put_i64(&out, table ? table->partitions * table->batches * table->rows : -1);
+	bsc__put_i64(&out,
+	             !table || plays(table, "counts_below_0") ? -1 : table->partitions * table->batches * table->rows);
 	bsc__put_i64(&out, -7);
 	bsc__put_u8(&out, true);
 	(void)bsc__serving_answer(&fake->serving, BSC__COUNTED, frame.number, out.ptr, out.len);
@@ -472,6 +485,9 @@ static void do_claim(struct fake *fake, struct bsc__frame frame)
 {
 	const struct table *table = find(fake, bsc__get_u64(&frame.payload));
 	struct bsc_str filters = bsc__get_str(&frame.payload, 1 << 20);
+	if (table) {
+		misbehave(table, "claim");
+	}
 	struct bsc__view view = {(const uint8_t *)filters.ptr, filters.len, false};
 	uint32_t n = bsc__get_u32(&view) + (table && plays(table, "miscounts_claims"));
 	struct bsc__bytes out;
