@@ -33,6 +33,22 @@ void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const cha
 	(void)duckdb_v2_error_info_set_text(*err, &message);
 }
 
+char *whole_text(char *text)
+{
+	for (unsigned char *at = (unsigned char *)text; *at;) {
+		int n = *at < 0x80 ? 1 : *at >= 0xF0 ? 4 : *at >= 0xE0 ? 3 : *at >= 0xC0 ? 2 : 0, have = 1;
+		while (have < n && (at[have] & 0xC0) == 0x80) {
+			have++;
+		}
+		if (have == n) {
+			at += n;
+		} else {
+			*at++ = '?';
+		}
+	}
+	return text;
+}
+
 void fail_with(duckdb_v2_error_info_handle *err, const struct bsc_error *error)
 {
 	fail_text(err, code_of(error->status), error->message);

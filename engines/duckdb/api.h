@@ -24,6 +24,10 @@ bool api_is_duckdbs(void);
 void fail_with(duckdb_v2_error_info_handle *err, const struct bsc_error *error);
 void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const char *text);
 
+/* DuckDB takes any bytes for text, and fails when they are read that are none. What was cut to a
+ * length goes through this: a character's bytes that are left of it become '?'. In place; `text`. */
+char *whole_text(char *text);
+
 /* Ends a function that has a `code` and one way out. */
 #define TRY(call)                                                                                                      \
 	do {                                                                                                               \

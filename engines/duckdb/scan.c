@@ -142,7 +142,7 @@ static void fail_import(const struct bsc_source *source, const struct ArrowSchem
 			         "%.300s: DuckDB can't read column '%.150s' of type %s (%.*s). Cast it in the class",
 			         bsc_source_label(source), schema->children[i]->name, type, (int)(said.len > 150 ? 150 : said.len),
 			         said.ptr ? said.ptr : "");
-			fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, text);
+			fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, whole_text(text));
 		}
 		(void)duckdb_v2_error_info_destroy(&why);
 		if (bad) {
@@ -282,7 +282,7 @@ static void log_plan(duckdb_v2_context_handle context, const struct bsc_source *
 	const char *pushed = bsc_plan_pushed(plan);
 	snprintf(text, sizeof(text), "%.300s: %lld partitions to read, pushed: %.7000s", bsc_source_label(source),
 	         (long long)bsc_plan_partition_count(plan), *pushed ? pushed : "no predicate");
-	duckdb_v2_str type = str_of("Bascule"), message = str_of(text);
+	duckdb_v2_str type = str_of("Bascule"), message = str_of(whole_text(text));
 	(void)duckdb_v2_context_log(context, DUCKDB_V2_LOG_LEVEL_INFO, &type, &message, NULL);
 }
 
