@@ -265,26 +265,33 @@ int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match 
 	return BSC_OK;
 }
 
+/* A batch may claim sizes that no memory has, where no value of them is read: the sum stays a number. */
+static int64_t plus_bytes(int64_t sum, int64_t bytes)
+{
+	const int64_t most = (int64_t)1 << 60;
+	return bytes <= 0 ? sum : bytes > most - sum ? most : sum + bytes;
+}
+
 /* An offset's rows are counted in the buffers: what they share of the whole is taken off. */
 static int64_t bytes_of(const struct ArrowArrayView *view)
 {
 	int64_t bytes = 0;
 	for (int i = 0; i < NANOARROW_MAX_FIXED_BUFFERS; i++) {
-		bytes += view->buffer_views[i].data.data && view->buffer_views[i].size_bytes > 0
-		             ? view->buffer_views[i].size_bytes
-					 : 0;
+		if (view->buffer_views[i].data.data) {
+			bytes = plus_bytes(bytes, view->buffer_views[i].size_bytes);
+		}
 	}
 	for (int32_t i = 0; i < view->n_variadic_buffers; i++) {
-		bytes += view->variadic_buffer_sizes[i];
+		bytes = plus_bytes(bytes, view->variadic_buffer_sizes[i]);
 	}
 	for (int64_t i = 0; i < view->n_children; i++) {
-		bytes += bytes_of(view->children[i]);
+		bytes = plus_bytes(bytes, bytes_of(view->children[i]));
 	}
 	if (view->dictionary) {
-		bytes += bytes_of(view->dictionary);
+		bytes = plus_bytes(bytes, bytes_of(view->dictionary));
 	}
 	return view->offset > 0 && view->length >= 0
-	           ? (int64_t)((double)bytes * (double)view->length / (double)(view->length + view->offset))
+	           ? (int64_t)((double)bytes * (double)view->length / ((double)view->length + (double)view->offset))
 			   : bytes;
 }
 
@@ -292,7 +299,7 @@ int64_t bsc__validate_bytes(const struct bsc__validate *validate)
 {
 	int64_t bytes = 0;
 	for (int64_t i = 0; i < validate->n_views; i++) {
-		bytes += bytes_of(&validate->views[i]);
+		bytes = plus_bytes(bytes, bytes_of(&validate->views[i]));
 	}
 	return bytes;
 }
