@@ -1,4 +1,4 @@
-"""Fuzzes what reads names, options, predicates, schemas and arrays; libFuzzer, with a kept corpus.
+"""Fuzzes what reads names, options, predicates, metrics, schemas and arrays; libFuzzer, with a kept corpus.
 
 Each target runs for BASCULE_FUZZ_SECONDS (60 with CI=true, else 5), two at a time, from its corpus in
 corpus/<target>. How the corpus is kept is said in docs/testing.md.
@@ -88,7 +88,7 @@ def findings(folder: Path) -> Iterator[dict[str, Future[str]]]:
 
 
 def test_there_are_targets_for_all_that_is_asked():
-    assert {"array", "filter", "frames", "locator", "options", "schema", "settings"} <= set(TARGETS)
+    assert {"array", "filter", "frames", "locator", "metrics", "options", "schema", "settings"} <= set(TARGETS)
 
 
 @pytest.mark.timeout(300)  # builds them
