@@ -262,6 +262,9 @@ static int get_leaf(struct bsc__view *view, enum bsc_filter_kind kind, const str
 	if (view->failed || n > view->left / LITERAL_BYTES_MIN) {
 		return malformed(err);
 	}
+	if (n > BYTES_MAX / sizeof(struct bsc_literal)) {
+		return too_large(err);
+	}
 	int64_t column = column_of(schema, name);
 	if (column < 0) {
 		return bsc__fail(err, BSC_INVALID, "a predicate names the column '%.*s', which is not the name of one column",

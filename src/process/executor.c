@@ -287,10 +287,15 @@ static int statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statist
 		bool known = bsc__get_u8(&frame.payload);
 		int64_t n_rows = bsc__get_i64(&frame.payload), n_bytes = bsc__get_i64(&frame.payload);
 		bool exact = bsc__get_u8(&frame.payload);
-		if (known && !frame.payload.failed) {
+		bool right = !frame.payload.failed;
+		if (known && right) {
 			*out = (struct bsc_statistics){n_rows < 0 ? -1 : n_rows, n_bytes < 0 ? -1 : n_bytes, exact && n_rows >= 0};
 		}
-		bsc__settle(q.worker, BSC_OK);
+		int pid = (int)q.worker->pid;
+		bsc__settle(q.worker, right ? BSC_OK : BSC_WORKER);
+		rc = right
+		         ? BSC_OK
+		         : bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent statistics that are none", q.doing, pid);
 	}
 	return rc;
 }

@@ -269,7 +269,9 @@ int bsc_source_statistics(struct bsc_source *source, const struct bsc_poll *poll
 int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const struct bsc_poll *poll, bool *exact,
                      size_t n, struct bsc_error *err)
 {
-	memset(exact, 0, n * sizeof(*exact));
+	for (size_t i = 0; i < n; i++) {
+		exact[i] = false;
+	}
 	return n && source->executor->claim ? source->executor->claim(source->instance, filters, poll, exact, n, err)
 	                                    : BSC_OK;
 }
