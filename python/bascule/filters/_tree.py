@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from bascule.filters._literal import key_of, literal, shown, value_of
 
 if TYPE_CHECKING:
     from pyarrow.compute import Expression
-
+    from bascule.filters._sql import Sql, SqlColumn
     from bascule.filters._translate import Translated
 
 __all__ = [
@@ -63,6 +63,25 @@ class Filter:
         from bascule.filters._arrow import to_arrow
 
         return to_arrow(self, schema)
+
+    def to_sql(self, dialect: str, columns: Mapping[str, SqlColumn] | None = None) -> Translated[Sql]:
+        """As a condition in a database's SQL, with parameters; how exact it is, is told. See docs/jdbc.md.
+
+        Args:
+            dialect: postgres, mysql (or mariadb), sqlite, duckdb; of others, by sqlglot's name, little is said.
+            columns: what is known of them. None: each is what its literals are, its strings of any collation.
+
+        Raises:
+            BasculeError: sqlglot is missing (``bascule[jdbc]``).
+
+        Example:
+            >>> made = EqualTo("id", 7).to_sql("postgres").expression
+            >>> made.text, made.parameters
+            ('"id" = CAST($1 AS BIGINT)', (<pyarrow.Int64Scalar: 7>,))
+        """
+        from bascule.filters._sql import to_sql
+
+        return to_sql(self, dialect, columns)
 
     def __and__(self, other: Filter) -> And:
         return And(self, other)
