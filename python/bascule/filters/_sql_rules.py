@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from bascule.filters._translate import Exactness
 
-__all__ = ["DIALECTS", "IN_LIMIT", "RULES", "Kind", "Rule", "dialect_of", "kind_of_literal", "rule"]
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+__all__ = ["DIALECTS", "IN_LIMIT", "RULES", "Kind", "Rule", "SqlColumn", "dialect_of", "kind_of_literal", "rule"]
 
 _NO, _SUPERSET, _EXACT = Exactness.NO, Exactness.SUPERSET, Exactness.EXACT
 
@@ -43,6 +47,23 @@ class Kind(Enum):
     @property
     def is_text(self) -> bool:
         return self in (Kind.TEXT, Kind.FOLDED, Kind.LOOSE)
+
+
+@dataclass(frozen=True)
+class SqlColumn:
+    """A column as the database has it.
+
+    Attributes:
+        kind: how it compares.
+        compared: what is compared; None: the column by its name.
+        bare: what IS NULL is asked of; None: the same.
+        strict: of ``FOLDED`` only: ``=`` by the column's own collation, which an index may serve, is left out.
+    """
+
+    kind: Kind
+    compared: exp.Expr | None = None
+    bare: exp.Expr | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True)

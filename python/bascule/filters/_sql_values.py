@@ -6,14 +6,12 @@ import datetime
 import decimal
 import math
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
+from sqlglot import exp
 
 from bascule.filters._sql_rules import Kind, has_infinity, has_nan
-
-if TYPE_CHECKING:
-    from sqlglot import exp
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -192,9 +190,7 @@ class Values:
     """
 
     def __init__(self, dialect: str, inline: bool) -> None:
-        from sqlglot import exp
-
-        self._exp, self.dialect, self.inline = exp, dialect, inline
+        self.dialect, self.inline = dialect, inline
         self._bound: dict[int, tuple[exp.Expr, pa.Scalar]] = {}
 
     def bound(self, node: exp.Expr) -> pa.Scalar:
@@ -210,7 +206,6 @@ class Values:
         return self._typed(self._placeholder(_parameter(value, self.dialect)), kind)
 
     def _placeholder(self, scalar: pa.Scalar) -> exp.Expr:
-        exp = self._exp
         is_numbered = self.dialect == "postgres"
         made: exp.Expr = exp.Parameter(this=exp.Literal.number(0)) if is_numbered else exp.Placeholder()
         self._bound[id(made)] = made, scalar
@@ -223,11 +218,10 @@ class Values:
         return node if name is None else self._cast(node, name)
 
     def _cast(self, node: exp.Expr, name: str) -> exp.Expr:
-        to = self._exp.DataType.build(name, dialect=self.dialect, udt=True)
-        return self._exp.Cast(this=node, to=to)
+        to = exp.DataType.build(name, dialect=self.dialect, udt=True)
+        return exp.Cast(this=node, to=to)
 
     def _written(self, value: Any, kind: Kind) -> exp.Expr | None:
-        exp = self._exp
         if isinstance(value, bool):
             return exp.Boolean(this=value) if self.dialect in ("postgres", "duckdb") else exp.Literal.number(int(value))
         if isinstance(value, (int, decimal.Decimal)):
@@ -242,7 +236,6 @@ class Values:
         return self._typed(text, kind)
 
     def _number(self, text: str) -> exp.Expr:
-        exp = self._exp
         if self.dialect == "postgres" and text == str(-(2**63)):
             return self._cast(exp.Literal.string(text), "bigint")  # its digits alone are beyond a bigint
         number = exp.Literal.number(text.removeprefix("-"))
@@ -250,14 +243,13 @@ class Values:
 
     def _double(self, value: float, kind: Kind) -> exp.Expr | None:
         if self.dialect in ("postgres", "duckdb"):
-            return self._typed(self._exp.Literal.string(repr(value)), kind)
+            return self._typed(exp.Literal.string(repr(value)), kind)
         if self.dialect == "sqlite" and not (value.is_integer() and abs(value) < _WHOLE):
             return None  # its reading of digits is not exact in all versions
         text = repr(value)
         return self._number(text if "e" in text or self.dialect != "mysql" else f"{text}e0")
 
     def _string(self, value: str, kind: Kind) -> exp.Expr | None:
-        exp = self._exp
         if self.dialect == "mysql":
             # As hexadecimal digits: what a backslash means is up to the session's sql_mode.
             return exp.Introducer(this="_utf8mb4", expression=exp.HexString(this=value.encode().hex()))
@@ -270,11 +262,12 @@ class Values:
         first, *parts = value.split("\\")
         made: exp.Expr = exp.Literal.string(first)
         for part in parts:
-            made = exp.DPipe(this=exp.DPipe(this=made, expression=backslash.copy()), expression=exp.Literal.string(part))
+            made = exp.DPipe(
+                this=exp.DPipe(this=made, expression=backslash.copy()), expression=exp.Literal.string(part)
+            )
         return exp.paren(made, copy=False)
 
     def bytes(self, value: bytes) -> exp.Expr:
-        exp = self._exp
         if not self.inline:
             return self._typed(self._placeholder(pa.scalar(value, pa.binary())), Kind.BINARY)
         if self.dialect != "postgres":

@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bascule import ArrowBatchDataSource, Option, declared
+from bascule import ArrowBatchDataSource, Option, Statistics, declared
+from bascule.filters import Filter
 from bascule.sources.jdbc._plan import DEFAULT_PARTITIONS, plan
 from bascule.sources.jdbc._relation import Relation
 
@@ -78,11 +79,29 @@ class JDBCArrowDataSource(ArrowBatchDataSource):
         """One spec for each range or predicate: its SQL condition, and the snapshot that it is read in."""
         return plan(self._opened(options))
 
+    def push_filters(self, filters: Sequence[Filter], options: Mapping[str, str]) -> list[Filter]:
+        """Those that the database doesn't mean the same by: docs/jdbc.md has the table. The others, each read applies."""
+        return self._opened(options).unclaimed(filters)
+
+    def statistics(self, options: Mapping[str, str]) -> Statistics | None:
+        """What the database's catalog estimates of a table; None of a query, or what was never analyzed."""
+        return self._opened(options).statistics()
+
     def read_partition(
-        self, partition_spec: dict[str, Any], options: Mapping[str, str], *, columns: Sequence[str] | None = None
+        self,
+        partition_spec: dict[str, Any],
+        options: Mapping[str, str],
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Filter] = (),
+        limit: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of one partition, on a connection of its own; ``columns`` alone are asked for."""
-        return self._opened(options).read(partition_spec["where"], partition_spec["snapshot"], columns)
+        """The rows of one partition, on a connection of its own; ``columns`` alone are asked for.
+
+        ``filters`` go into the SQL as far as the database means the same by them, ``limit`` where all of them do.
+        """
+        relation = self._opened(options)
+        return relation.read(partition_spec["where"], partition_spec["snapshot"], columns, filters, limit)
 
     def _opened(self, options: Mapping[str, str]) -> Relation:
         # Each instance serves one source: the first call describes it for all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, Self
 
 import pyarrow as pa
@@ -17,9 +17,15 @@ class AdbcStream:
     """A statement on an ADBC connection of its own."""
 
     def __init__(
-        self, connect: Callable[[], Any], sql: str, options: dict[str, str], closed: Callable[[], object] | None = None
+        self,
+        connect: Callable[[], Any],
+        sql: str,
+        options: dict[str, str],
+        parameters: Sequence[pa.Scalar] = (),
+        closed: Callable[[], object] | None = None,
     ) -> None:
         self._connect, self._sql, self._options, self._closed = connect, sql, options, closed
+        self._parameters = parameters
         self._connection: Any = None
         self._cursor: Any = None
         self._reader: pa.RecordBatchReader | None = None
@@ -31,7 +37,7 @@ class AdbcStream:
         if self._cancelled:
             raise BasculeError("cancelled")
         self._cursor.adbc_statement.set_options(**self._options)
-        self._cursor.execute(self._sql)
+        self._cursor.execute(self._sql, _batch(self._parameters))
         self._reader = self._cursor.fetch_record_batch()
         if self._cancelled:
             raise BasculeError("cancelled")
@@ -54,6 +60,13 @@ class AdbcStream:
                     part.close()
         if self._closed is not None:
             self._closed()
+
+
+def _batch(parameters: Sequence[pa.Scalar]) -> pa.RecordBatch | None:
+    """What a statement is run with: one row."""
+    if not parameters:
+        return None
+    return pa.RecordBatch.from_arrays([pa.array([p]) for p in parameters], [str(i) for i in range(len(parameters))])
 
 
 class Connects(Protocol):

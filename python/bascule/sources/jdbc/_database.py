@@ -7,14 +7,16 @@ import logging
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import pyarrow as pa
 from sqlglot import exp
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from bascule import BasculeError, OptionError
+from bascule import BasculeError, OptionError, Statistics
+from bascule.filters._sql import Kind as Compared
+from bascule.filters._sql import SqlColumn
 from bascule.sources.jdbc import _sql
 from bascule.sources.jdbc._partitions import Kind
 from bascule.sources.jdbc._url import Url
@@ -36,12 +38,14 @@ class Column:
         type: as declared.
         sql: what is selected for it; ``convert`` makes its values ``type``.
         kind: as a column to partition by; None where it can't be one.
+        compared: as predicates see it; None: of its values nothing is asked.
     """
 
     name: str
     type: pa.DataType
     sql: exp.Expr
     kind: Kind | None = None
+    compared: SqlColumn | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Database(ABC):
     #: The first is the default.
     drivers: tuple[str, ...]
     label: str
+    #: Where the driver can bind parameters and streams what it then reads.
+    binds = False
 
     def __init__(self, url: Url, settings: Settings) -> None:
         self.url = url
@@ -115,8 +121,27 @@ class Database(ABC):
             session.cancel()
 
     @abstractmethod
-    def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
-        """What reads; it does nothing before it is opened."""
+    def stream(
+        self, select: exp.Select, columns: Sequence[Column], snapshot: str | None, parameters: Sequence[pa.Scalar]
+    ) -> Stream:
+        """What reads; it does nothing before it is opened.
+
+        Args:
+            parameters: those of ``select``, in order; none where the database doesn't ``binds``.
+        """
+
+    def comparable(self, source: exp.Expr, columns: Sequence[Column]) -> dict[str, SqlColumn]:
+        """The columns as predicates see them; asked once, when there is a predicate."""
+        found: dict[str, SqlColumn] = {}
+        for column in columns:
+            known = column.compared or SqlColumn(Compared.OTHER)
+            bare = self.column(source, column.name)
+            found[column.name] = replace(known, compared=known.compared or bare, bare=bare)
+        return found
+
+    def statistics(self, source: exp.Expr) -> Statistics | None:
+        """What the catalog says of the table's size; None: nothing, or it is no table."""
+        return None
 
     def own_ranges(self, session: Session, source: exp.Expr, n: int) -> list[exp.Expr | None] | None:
         """Conditions that part a table into ``n`` by where its rows lie; None: it can't."""

@@ -6,12 +6,14 @@ import contextlib
 import re
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import pyarrow as pa
 from sqlglot import exp
 
-from bascule import BasculeError, OptionError
+from bascule import BasculeError, OptionError, Statistics
+from bascule.filters._sql import Kind, SqlColumn
 from bascule.sources.jdbc import _partitions, _sql, _types
 from bascule.sources.jdbc._connectorx import ConnectorXStream
 from bascule.sources.jdbc._database import CONNECT_TIMEOUT_S, Column, Database, Stream, connect_again, needs
@@ -20,6 +22,9 @@ _BINARY_CHARSET = 63
 _UNSIGNED = 32
 _INTEGERS = {1: 8, 2: 16, 9: 32, 3: 32, 8: 64}
 _DECIMAL, _DATE, _TIME, _DATETIME, _YEAR, _TIMESTAMP, _BIT, _JSON = 246, 10, 11, 12, 13, 7, 16, 245
+_STRINGS = (253, 254, 252, 251, 250, 249, 15)
+#: Types whose values compare with any text.
+_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 #: Connection properties of the JDBC driver that are of no use here.
 _PROPERTIES = frozenset(
     [
@@ -70,30 +75,63 @@ class MySQL(Database):
     def _column(self, field: Any) -> Column:
         name, code, unsigned = field.name, field.type_code, bool(field.flags & _UNSIGNED)
         column = _sql.column(name)
+        number = exp.paren(exp.Add(this=column, expression=exp.Literal.number(0)))
         if code in _INTEGERS:
             kind = getattr(pa, f"{'u' if unsigned else ''}int{_INTEGERS[code]}")()
-            return Column(name, kind, column, _partitions.INTEGER)
+            return Column(name, kind, column, _partitions.INTEGER, SqlColumn(Kind.INTEGER))
         if code == _DECIMAL:
             precision = field.length - (0 if unsigned else 1) - (1 if field.scale else 0)
             text = _sql.cast(column, "char", self.dialect)
-            return Column(name, _types.decimal(precision, field.scale), text, _partitions.DECIMAL)
+            kind = _types.decimal(precision, field.scale)
+            size = isinstance(kind, (pa.Decimal128Type, pa.Decimal256Type))
+            return Column(name, kind, text, _partitions.DECIMAL, SqlColumn(Kind.DECIMAL) if size else None)
         if code == _TIME:
-            return Column(name, pa.time64("us"), self._microseconds(column))
+            return Column(name, pa.time64("us"), self._microseconds(column), compared=SqlColumn(Kind.TIME))
         if code == _BIT:
-            return Column(name, pa.uint64(), exp.Add(this=column, expression=exp.Literal.number(0)))
-        if code in (253, 254, 252, 251, 250, 249, 15) and field.charsetnr != _BINARY_CHARSET:
-            return Column(name, pa.string(), column)
+            return Column(name, pa.uint64(), number, compared=SqlColumn(Kind.INTEGER, number))
+        if code in _STRINGS and field.charsetnr != _BINARY_CHARSET:
+            return Column(name, pa.string(), column, compared=SqlColumn(Kind.TEXT))
         found = {
-            4: (pa.float32(), _partitions.FLOAT),
-            5: (pa.float64(), _partitions.FLOAT),
-            _DATE: (pa.date32(), _partitions.DATE),
-            _DATETIME: (pa.timestamp("us"), _partitions.TIMESTAMP),
-            _TIMESTAMP: (pa.timestamp("us", "UTC"), _partitions.INSTANT),
-            _YEAR: (pa.int16(), _partitions.INTEGER),
-            _JSON: (pa.json_(), None),
-            6: (pa.null(), None),
-        }.get(code, (pa.binary(), None))
-        return Column(name, found[0], column, found[1])
+            4: (pa.float32(), _partitions.FLOAT, SqlColumn(Kind.REAL)),
+            5: (pa.float64(), _partitions.FLOAT, SqlColumn(Kind.FLOAT)),
+            _DATE: (pa.date32(), _partitions.DATE, SqlColumn(Kind.DATE)),
+            _DATETIME: (pa.timestamp("us"), _partitions.TIMESTAMP, SqlColumn(Kind.TIMESTAMP)),
+            _TIMESTAMP: (pa.timestamp("us", "UTC"), _partitions.INSTANT, SqlColumn(Kind.INSTANT)),
+            # As a number: compared with 70, a year is compared with 1970.
+            _YEAR: (pa.int16(), _partitions.INTEGER, SqlColumn(Kind.INTEGER, number)),
+            _JSON: (pa.json_(), None, None),
+            6: (pa.null(), None, None),
+        }.get(code, (pa.binary(), None, SqlColumn(Kind.BINARY) if code in _STRINGS else None))
+        return Column(name, found[0], column, found[1], found[2])
+
+    def comparable(self, source: exp.Expr, columns: Sequence[Column]) -> dict[str, SqlColumn]:
+        """Strings of a table by their own collation, too, which an index serves: where that takes any text."""
+        found = super().comparable(source, columns)
+        if not _sql.is_table(source) or not any(c.kind is Kind.TEXT for c in found.values()):
+            return found
+        with contextlib.suppress(BasculeError), self.session() as session:
+            for name, kind, charset in session.rows(
+                "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS "
+                "WHERE TABLE_SCHEMA = IF(%s = '', DATABASE(), %s) AND TABLE_NAME = %s",
+                (source.text("db"), source.text("db"), source.name),
+            ):
+                column = found.get(name)
+                if column and column.kind is Kind.TEXT and kind in _TEXTS and charset in ("utf8mb4", "utf8mb3", "utf8"):
+                    found[name] = replace(column, kind=Kind.FOLDED)
+        return found
+
+    def statistics(self, source: exp.Expr) -> Statistics | None:
+        if not _sql.is_table(source):
+            return None
+        with self.session() as session:
+            rows = session.rows(
+                "SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' "
+                "AND TABLE_SCHEMA = IF(%s = '', DATABASE(), %s) AND TABLE_NAME = %s",
+                (source.text("db"), source.text("db"), source.name),
+            )
+        if len(rows) != 1 or rows[0][0] is None:
+            return None
+        return Statistics(int(rows[0][0]), total_bytes=None if rows[0][1] is None else int(rows[0][1]))
 
     def _microseconds(self, column: exp.Expr) -> exp.Expr:
         """A TIME of a day as its microseconds; of others, which last up to 838 hours, -1: no Arrow time."""
@@ -143,7 +181,9 @@ class MySQL(Database):
 
     _mariadb: bool | None = None
 
-    def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
+    def stream(
+        self, select: exp.Select, columns: Sequence[Column], snapshot: str | None, parameters: Sequence[pa.Scalar]
+    ) -> Stream:
         if self._mariadb is None and self.settings.timeout_s:
             self.session().close()  # which of the two it is
         uri = self.url.uri("mysql", self._parameters())
@@ -192,10 +232,10 @@ class _Session:
         self.is_mariadb = False
         database._sessions.add(self)
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, arguments: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(sql)
+                cursor.execute(sql, arguments)
                 return list(cursor.fetchall())
         except Exception as e:
             raise self._database.explain(e) from None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
+import pyarrow as pa
 from sqlglot import exp
 
 from bascule import BasculeError, OptionError
+from bascule.filters._sql import Kind, SqlColumn
 from bascule.sources.jdbc import _partitions, _sql
 from bascule.sources.jdbc._connectorx import ConnectorXStream
 from bascule.sources.jdbc._database import Column, Database, Settings, Stream, log, needs
@@ -40,14 +42,22 @@ class Other(Database):
         except BaseException as e:  # ConnectorX panics with a BaseException
             raise self.explain(e) from None
         return [
-            Column(field.name, field.type, _sql.column(field.name), _partitions.kind_of(field.type))
+            Column(
+                field.name,
+                field.type,
+                _sql.column(field.name),
+                _partitions.kind_of(field.type),
+                SqlColumn(Kind.INTEGER) if pa.types.is_integer(field.type) else None,
+            )
             for field in table.schema
         ]
 
     def session(self) -> _Session:
         return _Session(self)
 
-    def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
+    def stream(
+        self, select: exp.Select, columns: Sequence[Column], snapshot: str | None, parameters: Sequence[pa.Scalar]
+    ) -> Stream:
         before = [self.settings.init] if self.settings.init else []
         return ConnectorXStream(self.url.uri(), _sql.generate(select, self.dialect), before, self.settings.fetchsize)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
@@ -146,6 +147,50 @@ def conditions(column: exp.Expr, cuts: Sequence[str], kind: Kind, dialect: str) 
         )
     made.append(exp.GTE(this=column.copy(), expression=literals[-1].copy()))
     return made
+
+
+def bounds(cuts: Sequence[str], kind: Kind, held: pa.DataType, dialect: str) -> list[tuple[Any, Any]] | None:
+    """For each of the ``conditions``, the least and the greatest value (None: open) but NULL; None: they say too little.
+
+    Args:
+        held: the column's type as it is read: the bounds are values of it.
+    """
+    fits = _HELD.get(kind.name)
+    if not cuts or fits is None or not fits(held):
+        return None
+    # SQLite compares its timestamps as text, whose order is not theirs; it and DuckDB read a double's digits, written
+    # as a number, inexactly; MySQL rounds a constant to a FLOAT, or not.
+    if (dialect, kind.name) in (("sqlite", "timestamp"), ("sqlite", "float"), ("duckdb", "float")) or (
+        dialect == "mysql" and pa.types.is_float32(held)
+    ):
+        return None
+    if dialect not in ("postgres", "mysql", "sqlite", "duckdb"):
+        return None
+    numbers = [kind.number(text) for text in cuts]
+    lows = [None, *(_value(number, kind) for number in numbers)]
+    highs = [*(_value(number - 1 if kind.whole else number, kind) for number in numbers), None]
+    return list(zip(lows, highs, strict=True))
+
+
+_HELD: dict[str, Callable[[pa.DataType], bool]] = {
+    "integer": pa.types.is_integer,
+    "decimal": pa.types.is_decimal,
+    "float": pa.types.is_floating,
+    "date": pa.types.is_date,
+    "timestamp": lambda held: pa.types.is_timestamp(held) and held.tz is None,
+    "timestamp with a zone": lambda held: pa.types.is_timestamp(held) and held.tz is not None,
+}
+
+
+def _value(number: Fraction, kind: Kind) -> Any:
+    text = kind.text(number)
+    if kind is INTEGER:
+        return int(text)
+    if kind is DECIMAL:
+        return Decimal(text)
+    if kind is FLOAT:
+        return float(text)
+    return datetime.date.fromisoformat(text) if kind is DATE else datetime.datetime.fromisoformat(text)
 
 
 def _literal(text: str, kind: Kind, dialect: str) -> exp.Expr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import InvalidOperation
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlglot import exp
 
 from bascule import BasculeError, OptionError
 from bascule.sources.jdbc import _partitions, _sql
-from bascule.sources.jdbc._database import Session
+from bascule.sources.jdbc._database import Column, Session
 from bascule.sources.jdbc._partitions import Kind
 from bascule.sources.jdbc._read import interruptible
 from bascule.sources.jdbc._relation import Relation
@@ -22,7 +23,7 @@ DEFAULT_PARTITIONS = 4
 
 
 class Spec(dict[str, Any]):
-    """A partition: ``where``, an SQL condition or None, and ``snapshot``, its name or None.
+    """A partition: ``where``, an SQL condition or None, ``snapshot``, its name or None, and the bounds of its column.
 
     The session that the snapshot lives in is open as long as one of the plan's specs is there: to the end of the
     scan. A pickled copy is a plain dict.
@@ -68,28 +69,45 @@ def _specs(relation: Relation, given: list[exp.Expr | None] | None, stays: bool)
         # Locks what is read until the scan ends, as any open SELECT does, before a snapshot is taken: emptied or
         # rewritten meanwhile, a table would lose rows in an older snapshot, or move them.
         session.rows(_sql.generate(_sql.select([exp.Literal.number(1)], relation.source).limit(0), relation.dialect))
-    where = given or _ranges(relation, session, n)
+    ranges = _Ranges(given) if given else _ranges(relation, session, n)
+    where = ranges.where
     name = session.export_snapshot() if options["snapshot"] == "on" and len(where) > 1 else None
     if name is None and not stays and relation.dialect == "postgres":
-        where = [None]  # a row that is updated changes its place: it would be read twice, or never
+        ranges, where = (
+            _Ranges([None]),
+            [None],
+        )  # a row that is updated changes its place: it would be read twice, or never
     made: list[dict[str, Any]] = []
-    for condition in where:
+    for i, condition in enumerate(where):
         spec = Spec(where=None if condition is None else _sql.generate(condition, relation.dialect), snapshot=name)
+        if ranges.bounds is not None:
+            spec["bascule_bounds"] = {ranges.column: ranges.bounds[i]}
         spec.held = held if name else None
         made.append(spec)
     return made
 
 
-def _ranges(relation: Relation, session: Session, n: int) -> list[exp.Expr | None]:
+@dataclass(frozen=True)
+class _Ranges:
+    """Conditions, one for each partition, and where a column parts them its values in each."""
+
+    where: list[exp.Expr | None]
+    column: str = ""
+    bounds: list[tuple[Any, Any]] | None = None
+
+
+def _ranges(relation: Relation, session: Session, n: int) -> _Ranges:
     name = relation.options["partitionColumn"]
     if not name:
-        return relation.database.own_ranges(session, relation.source, n) or [None]
-    column, kind = _partition_column(relation, name)
+        return _Ranges(relation.database.own_ranges(session, relation.source, n) or [None])
+    found, kind = _partition_column(relation, name)
+    column = relation.database.column(relation.source, found.name)
     cuts = _cuts(relation, session, column, kind, n)
-    return _partitions.conditions(column, cuts, kind, relation.dialect)
+    where = _partitions.conditions(column, cuts, kind, relation.dialect)
+    return _Ranges(where, found.name, _partitions.bounds(cuts, kind, found.type, relation.dialect))
 
 
-def _partition_column(relation: Relation, name: str) -> tuple[exp.Expr, Kind]:
+def _partition_column(relation: Relation, name: str) -> tuple[Column, Kind]:
     found = relation.column(name)
     if found is None:
         names = [c.name for c in relation.columns]
@@ -102,7 +120,7 @@ def _partition_column(relation: Relation, name: str) -> tuple[exp.Expr, Kind]:
         raise OptionError(
             f"option 'partitionColumn' is '{name}', a column of {found.type}: it takes numbers, dates and timestamps"
         )
-    return relation.database.column(relation.source, found.name), found.kind
+    return found, found.kind
 
 
 def _cuts(relation: Relation, session: Session, column: exp.Expr, kind: Kind, n: int) -> list[str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
-from bascule import BasculeError
+from bascule import BasculeError, Statistics
+from bascule.filters._sql import Kind, SqlColumn
 from bascule.sources.jdbc import _partitions, _sql, _types
 from bascule.sources.jdbc._adbc import AdbcSession, AdbcStream
 from bascule.sources.jdbc._connectorx import ConnectorXStream
 from bascule.sources.jdbc._database import CONNECT_TIMEOUT_S, Column, Database, Stream, connect_again, needs
-from bascule.sources.jdbc._partitions import Kind
+from bascule.sources.jdbc._partitions import Kind as PartitionKind
 
 _KINDS = {
     "int2": _partitions.INTEGER,
@@ -26,6 +28,23 @@ _KINDS = {
     "date": _partitions.DATE,
     "timestamp": _partitions.TIMESTAMP,
     "timestamptz": _partitions.INSTANT,
+}
+#: As predicates see them; strings apart.
+_COMPARED = {
+    "bool": Kind.BOOLEAN,
+    "int2": Kind.INTEGER,
+    "int4": Kind.INTEGER,
+    "int8": Kind.INTEGER,
+    "float4": Kind.REAL,
+    "float8": Kind.FLOAT,
+    "numeric": Kind.DECIMAL,
+    "bpchar": Kind.LOOSE,  # spaces at the end don't count, and are read
+    "bytea": Kind.BINARY,
+    "uuid": Kind.UUID,
+    "date": Kind.DATE,
+    "timestamp": Kind.TIMESTAMP,
+    "timestamptz": Kind.INSTANT,
+    "time": Kind.TIME,
 }
 #: Types that the driver reads as they are, and in one-dimensional arrays.
 _PLAIN = frozenset(
@@ -118,12 +137,42 @@ class PostgreSQL(Database):
 
     def describe(self, source: exp.Expr) -> list[Column]:
         sql = _sql.generate(_sql.select([exp.Star()], source), self.dialect)
-        with self.session() as session, session.cursor() as cursor:
-            try:
-                schema = cursor.adbc_execute_schema(sql)
-            except Exception as e:
-                raise self.explain(e) from None
-        return [self._column(field) for field in schema]
+        with self.session() as session:
+            with session.cursor() as cursor:
+                try:
+                    schema = cursor.adbc_execute_schema(sql)
+                except Exception as e:
+                    raise self.explain(e) from None
+            text = self._text_kind(session)
+        columns = [(self._column(field), field) for field in schema]
+        return [replace(column, compared=self._compared(column, field, text)) for column, field in columns]
+
+    def _text_kind(self, session: _Session) -> Kind:
+        """How strings compare. Where no collation takes two strings for one, it needs not be looked up by column."""
+        try:
+            ((encoding, folds),) = session.rows(
+                "SELECT current_setting('server_encoding'), EXISTS (SELECT 1 FROM pg_collation WHERE NOT collisdeterministic)"
+            )
+        except BasculeError:
+            return Kind.OTHER  # a server older than any that is supported
+        if encoding != "UTF8":
+            return Kind.OTHER  # bytes have another order, and some texts no bytes
+        return Kind.FOLDED if folds else Kind.TEXT
+
+    def _compared(self, column: Column, field: pa.Field, text: Kind) -> SqlColumn | None:
+        kind = (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode()
+        name = _sql.column(field.name)
+        if kind in ("text", "varchar"):
+            return SqlColumn(text)
+        if kind == "oid":  # compared with a number beyond its own, it would be an error
+            return SqlColumn(Kind.INTEGER, column.sql)
+        if kind in _COMPARED and not (kind == "numeric" and column.type == pa.string()):
+            return SqlColumn(_COMPARED[kind])
+        if kind == "name" or (column.type == pa.string() and kind not in _PLAIN):
+            # As it is read: the text that PostgreSQL writes.
+            as_text = _sql.cast(name, "text", self.dialect)
+            return SqlColumn(Kind.OTHER if text is Kind.OTHER else Kind.FOLDED, as_text, strict=True)
+        return None
 
     def _column(self, field: pa.Field) -> Column:
         metadata = field.metadata or {}
@@ -188,7 +237,28 @@ class PostgreSQL(Database):
     def session(self) -> _Session:
         return _Session(self)
 
-    def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
+    def statistics(self, source: exp.Expr) -> Statistics | None:
+        """What ANALYZE or VACUUM last found. Not of a parent, which is counted without its children."""
+        if not _sql.is_table(source):
+            return None
+        with self.session() as session:
+            rows = session.rows(
+                "SELECT reltuples::float8, relkind::text, relpages, pg_relation_size(oid) FROM pg_class "
+                "WHERE relkind IN ('r', 'm', 'p') AND NOT (relkind = 'r' AND relhassubclass) "
+                f"AND oid = {_sql.generate(self._regclass(source), self.dialect)}"
+            )
+        if not rows or rows[0][0] < 0 or (rows[0][0] == 0 and rows[0][2] == 0):
+            return None  # never analyzed
+        return Statistics(int(rows[0][0]), total_bytes=None if rows[0][1] == "p" else int(rows[0][3]))
+
+    def _regclass(self, source: exp.Expr) -> exp.Expr:
+        bare = source.copy()
+        bare.set("alias", None)
+        return exp.func("TO_REGCLASS", _sql.text(_sql.generate(bare, self.dialect)), dialect=self.dialect)
+
+    def stream(
+        self, select: exp.Select, columns: Sequence[Column], snapshot: str | None, parameters: Sequence[pa.Scalar]
+    ) -> Stream:
         sql = _sql.generate(select, self.dialect)
         if self.driver == "connectorx":
             before = ["SET default_transaction_read_only = on", *self._before()]
@@ -217,9 +287,7 @@ class PostgreSQL(Database):
         """Ranges of ctid, the place of a row: each a range of the table's pages."""
         if not _sql.is_table(source):
             return None
-        bare = source.copy()
-        bare.set("alias", None)
-        name = exp.func("TO_REGCLASS", _sql.text(_sql.generate(bare, self.dialect)), dialect=self.dialect)
+        name = self._regclass(source)
         rows = session.rows(
             "SELECT relkind::text, pg_relation_size(oid) / current_setting('block_size')::int8 FROM pg_class "
             f"WHERE oid = {_sql.generate(name, self.dialect)}"
@@ -240,7 +308,7 @@ class PostgreSQL(Database):
             made.append(exp.and_(*parts) if parts else None)
         return made
 
-    def finite(self, column: exp.Expr, kind: Kind) -> exp.Expr | None:
+    def finite(self, column: exp.Expr, kind: PartitionKind) -> exp.Expr | None:
         if kind is _partitions.INTEGER:
             return None
         if kind is _partitions.DECIMAL:

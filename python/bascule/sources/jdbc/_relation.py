@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
-from bascule import BasculeError, OptionError
-from bascule.sources.jdbc import _sql, _types
+from bascule import BasculeError, OptionError, Statistics
+from bascule.filters import Filter
+from bascule.filters._sql import SqlColumn
+from bascule.sources.jdbc import _pushdown, _sql, _types
 from bascule.sources.jdbc._database import Column, Database, Settings, log
 from bascule.sources.jdbc._duckdb import DuckDB
 from bascule.sources.jdbc._mysql import MySQL
@@ -69,18 +72,51 @@ class Relation:
         folded = [c for c in self.columns if c.name.casefold() == name.casefold()]
         return next((c for c in folded if c.name == name), folded[0] if len(folded) == 1 else None)
 
-    def select(self, columns: Sequence[Column], where: str | None) -> exp.Select:
-        expressions: list[exp.Expr] = [exp.alias_(c.sql.copy(), c.name, quoted=True) for c in columns]
-        condition = None if where is None else _sql.as_written(where)
-        return _sql.select(expressions, self.source, condition)
+    @cached_property
+    def comparable(self) -> dict[str, SqlColumn]:
+        """The columns as predicates see them. May ask the catalog."""
+        return interruptible(lambda: self.database.comparable(self.source, self.columns), self.database.cancel)
 
-    def read(self, where: str | None, snapshot: str | None, names: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        """The rows of a partition; of the columns ``names`` alone, and one at least."""
+    def unclaimed(self, filters: Sequence[Filter]) -> list[Filter]:
+        """Those that a read's SQL doesn't hold exactly."""
+        return _pushdown.unclaimed(filters, self.database, self.comparable) if filters else []
+
+    def statistics(self) -> Statistics | None:
+        """What the catalog says; None where it can't be asked."""
+        try:
+            return interruptible(lambda: self.database.statistics(self.source), self.database.cancel)
+        except Exception as e:  # an estimate is not worth a failure
+            log.info("%s: no statistics: %s", self.database.url, e)
+            return None
+
+    def select(self, columns: Sequence[Column], where: Sequence[exp.Expr]) -> exp.Select:
+        expressions: list[exp.Expr] = [exp.alias_(c.sql.copy(), c.name, quoted=True) for c in columns]
+        return _sql.select(expressions, self.source, exp.and_(*where) if where else None)
+
+    def read(
+        self,
+        where: str | None,
+        snapshot: str | None,
+        names: Sequence[str] | None,
+        filters: Sequence[Filter] = (),
+        limit: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a partition; of the columns ``names`` alone, and one at least.
+
+        Args:
+            filters: left out as far as the database would mean something else by them.
+            limit: kept where all ``filters`` are.
+        """
         asked = None if names is None else set(names)
         columns = [c for c in self.columns if asked is None or c.name in asked] or self.columns[:1]
-        select = self.select(columns, where)
+        pushed = _pushdown.push(filters, self.database, self.comparable) if filters else _pushdown.Pushed()
+        own = [] if where is None else [exp.paren(_sql.as_written(where), copy=False)]
+        select = self.select(columns, [*own, *pushed.conditions])
+        if limit is not None and pushed.is_exact:
+            select = select.limit(limit)
         schema = pa.schema([(c.name, c.type) for c in columns])
-        batches = read_ahead(self.database.stream(select, columns, snapshot), self.database.explain)
+        stream = self.database.stream(select, columns, snapshot, pushed.parameters)
+        batches = read_ahead(stream, self.database.explain)
         try:
             for batch in batches:
                 arrays = [_types.convert(a, c.type, c.name) for a, c in zip(batch.columns, columns, strict=True)]
@@ -110,9 +146,4 @@ def _customized(database: Database, source: exp.Expr, columns: list[Column], tex
         raise OptionError(
             f"option 'customSchema' names the column '{unknown[0]}', which is not among {', '.join(c.name for c in columns)}"
         )
-    return [
-        replace(c, type=types[c.name.casefold()], sql=database.selected_as(source, c, types[c.name.casefold()]))
-        if c.name.casefold() in types
-        else c
-        for c in columns
-    ]
+    return _pushdown.customized(database, source, columns, types)

@@ -25,7 +25,8 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlglot import exp
 
-from bascule import BasculeError, OptionError
+from bascule import BasculeError, OptionError, Statistics
+from bascule.filters._sql import Kind, SqlColumn
 from bascule.sources.jdbc import _partitions, _sql
 from bascule.sources.jdbc._adbc import AdbcSession, AdbcStream
 from bascule.sources.jdbc._connectorx import BATCH_ROWS, ConnectorXStream
@@ -39,6 +40,16 @@ _MARK = "bascule_first_row"
 #: The descriptors that ADBC has open for us, by path.
 _opened: dict[Path, set[int]] = {}
 _opening = threading.Lock()
+
+
+_COMPARED = {
+    pa.bool_(): Kind.BOOLEAN,
+    pa.int64(): Kind.INTEGER,
+    pa.float64(): Kind.FLOAT,
+    pa.date32(): Kind.DATE,
+    pa.timestamp("us"): Kind.TIMESTAMP,
+    pa.binary(): Kind.BINARY,
+}
 
 
 class SQLite(Database):
@@ -56,6 +67,7 @@ class SQLite(Database):
         # What is read, to look for a value that does not fit.
         self._source: exp.Expr | None = None
         self._columns: dict[str, Column] = {}
+        self._is_utf8 = False
         self._as_text: set[str] = set()  # what customSchema makes text of
 
     def describe(self, source: exp.Expr) -> list[Column]:
@@ -68,6 +80,7 @@ class SQLite(Database):
             declared = [(name, kind) for name, kind in session.rows(columns)]
             held = self._held(session, [name for name, kind in declared if _is_vague(kind)])
             session.rows("DROP VIEW temp.bascule_view")
+            self._is_utf8 = session.rows("PRAGMA encoding")[0][0] == "UTF-8"
         return [self._column(source, name, kind, held.get(name, set())) for name, kind in declared]
 
     def column(self, source: exp.Expr, name: str) -> exp.Expr:
@@ -94,9 +107,16 @@ class SQLite(Database):
         column = self.column(source, name)
         guard = self._guard(column, kind)
         number = {pa.int64(): _partitions.INTEGER, pa.float64(): _partitions.FLOAT, pa.date32(): _partitions.DATE}
-        return Column(
-            name, kind, guard, number.get(kind, _partitions.TIMESTAMP if kind == pa.timestamp("us") else None)
-        )
+        part = number.get(kind, _partitions.TIMESTAMP if kind == pa.timestamp("us") else None)
+        return Column(name, kind, guard, part, self._compared(column, kind, declared))
+
+    def _compared(self, column: exp.Expr, kind: pa.DataType, declared: str) -> SqlColumn:
+        if kind == pa.string():
+            # In UTF-16 bytes have another order, and the comparison of its own collation is what is left.
+            how = Kind.TEXT if self._is_utf8 else Kind.LOOSE
+            # Of another affinity, the column would make numbers of a text it is compared with.
+            return SqlColumn(how, self.as_text(column) if _is_vague(declared) else None)
+        return SqlColumn(_COMPARED[kind])
 
     def selected_as(self, source: exp.Expr, column: Column, kind: pa.DataType) -> exp.Expr:
         name = self.column(source, column.name)
@@ -154,22 +174,43 @@ class SQLite(Database):
             )
         return _PythonSession(self) if self.driver == "sqlite3" else _AdbcSession(self)
 
-    def stream(self, select: exp.Select, columns: Sequence[Column], snapshot: str | None) -> Stream:
+    @property
+    def binds(self) -> bool:  # type: ignore[override]
+        return self.driver != "connectorx"
+
+    def statistics(self, source: exp.Expr) -> Statistics | None:
+        """What ANALYZE last found."""
+        if not _sql.is_table(source) or source.args.get("db"):
+            return None
+        named = exp.EQ(this=exp.func("LOWER", exp.column("tbl")), expression=exp.func("LOWER", _sql.text(source.name)))
+        with self.session() as session:
+            select = _sql.select([exp.column("stat")], exp.to_table("sqlite_stat1"), named)
+            rows = session.rows(_sql.generate(select, self.dialect))
+        # Of a partial index, its rows alone: the most are the table's.
+        return Statistics(max(int(str(row[0]).split()[0]) for row in rows)) if rows else None
+
+    def stream(
+        self, select: exp.Select, columns: Sequence[Column], snapshot: str | None, parameters: Sequence[pa.Scalar]
+    ) -> Stream:
         if self.settings.init and self.driver == "connectorx":
             raise OptionError("option 'sessionInitStatement' needs the driver adbc for SQLite")
         self._columns |= {column.name: column for column in columns}
         rows = self.settings.fetchsize or BATCH_ROWS
         if self.driver == "sqlite3":
-            return _PythonStream(self, _sql.generate(select, self.dialect), columns, rows)
+            return _PythonStream(self, _sql.generate(select, self.dialect), columns, rows, parameters)
         first: list[exp.Expr] = [exp.alias_(exp.Literal.number(1), _MARK, quoted=True)]
         first += [exp.alias_(_example(column.type), column.name, quoted=True) for column in columns]
         rest = select.copy()
         rest.set("expressions", [exp.alias_(exp.null(), _MARK, quoted=True), *rest.expressions])
-        sql = _sql.generate(exp.union(exp.select(*first), rest, distinct=False), self.dialect)
+        union = exp.union(exp.select(*first), rest, distinct=False)
+        if limit := rest.args.pop("limit", None):
+            # Of the whole, as SQLite has it; the first row is one more.
+            union = union.limit(int(limit.expression.name) + 1)
+        sql = _sql.generate(union, self.dialect)
         if self.driver == "connectorx":
             return _WithoutFirstRow(ConnectorXStream(f"sqlite://{quote(str(self._path))}", sql))
         options = {"adbc.sqlite.query.batch_rows": str(rows)}
-        return _WithoutFirstRow(AdbcStream(self.connect, sql, options, self.forget))
+        return _WithoutFirstRow(AdbcStream(self.connect, sql, options, parameters, self.forget))
 
     def connect(self) -> Any:
         """A connection of ADBC's library."""
@@ -317,8 +358,11 @@ class _PythonSession:
 class _PythonStream:
     """A statement of Python's module: slower, a Python object for each value."""
 
-    def __init__(self, database: SQLite, sql: str, columns: Sequence[Column], rows: int) -> None:
+    def __init__(
+        self, database: SQLite, sql: str, columns: Sequence[Column], rows: int, parameters: Sequence[pa.Scalar]
+    ) -> None:
         self._database, self._sql, self._columns, self._rows = database, sql, columns, rows
+        self._parameters = [parameter.as_py() for parameter in parameters]
         self._connection: sqlite3.Connection | None = None
         self._cancelled = False
 
@@ -326,7 +370,7 @@ class _PythonStream:
         self._connection = self._database.connect_python()
         if self._cancelled:
             raise BasculeError("cancelled")
-        self._cursor = self._connection.execute(self._sql)
+        self._cursor = self._connection.execute(self._sql, self._parameters)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         types = [_held_as(column.type) for column in self._columns]
