@@ -5,7 +5,7 @@ What may be said, and how exact it is, is ``_sql_rules.py``'s table; here is how
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from bascule.errors import BasculeError
 from bascule.filters._sql_rules import Kind, SqlColumn, dialect_of
 from bascule.filters._translate import Exactness, Translated, translate
-from bascule.filters._tree import Filter
+from bascule.filters._tree import And, Filter, Not, Or
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -23,6 +23,8 @@ __all__ = ["Kind", "Sql", "SqlColumn", "to_sql"]
 
 #: The most values in all of a predicate: databases have limits, SQLite 32,766.
 _PARAMETER_LIMIT = 10_000
+#: How deep a predicate may be nested. SQLite takes 1,000 levels of expressions, of which each makes several.
+_DEPTH_LIMIT = 30
 _NO: Translated[Any] = Translated(None, Exactness.NO)
 
 
@@ -81,16 +83,15 @@ def to_sql(
     row = dialect_of(dialect)
     values = Values(row, inline)
     leaves = Leaves(values, columns)
-    try:
-        made = translate(
-            filter,
-            leaves.leaf,
-            lambda parts: exp.and_(*parts, copy=False),
-            lambda parts: exp.or_(*parts, copy=False),
-            lambda part: exp.not_(exp.paren(part, copy=False), copy=False),
-        )
-    except RecursionError:
-        return _NO  # deeper than any query: left to the engine
+    if _depth(filter) > _DEPTH_LIMIT:
+        return _NO
+    made = translate(
+        filter,
+        leaves.leaf,
+        lambda parts: _joined(exp.and_, parts),
+        lambda parts: _joined(exp.or_, parts),
+        lambda part: exp.not_(exp.paren(part, copy=False), copy=False),
+    )
     if made.expression is None:
         return _NO
     nodes = [n for n in made.expression.find_all(exp.Placeholder, exp.Parameter, bfs=False) if values.is_bound(n)]
@@ -102,3 +103,21 @@ def to_sql(
             node.set("this", exp.Literal.number(i + 1))
     written = {"postgres": "postgres", "mysql": "mysql"}.get(row, dialect)
     return Translated(Sql(made.expression, parameters, written), made.exactness)
+
+
+def _joined(join: Callable[..., exp.Expr], parts: Sequence[exp.Expr]) -> exp.Expr:
+    """In halves of halves: one after the other, each would be a level deeper."""
+    if len(parts) < 3:
+        return join(*parts, copy=False)
+    half = len(parts) // 2
+    return join(_joined(join, parts[:half]), _joined(join, parts[half:]), copy=False)
+
+
+def _depth(filter: Filter) -> int:
+    deepest, open_ = 0, [(filter, 1)]
+    while open_ and deepest <= _DEPTH_LIMIT:
+        node, depth = open_.pop()
+        deepest = max(deepest, depth)
+        children = node.children if isinstance(node, (And, Or)) else (node.child,) if isinstance(node, Not) else ()
+        open_ += [(child, depth + 1) for child in children]
+    return deepest
