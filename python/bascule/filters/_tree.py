@@ -12,6 +12,7 @@ from bascule.filters._literal import key_of, literal, shown, value_of
 
 if TYPE_CHECKING:
     from pyarrow.compute import Expression
+
     from bascule.filters._sql import Sql, SqlColumn
     from bascule.filters._translate import Translated
 

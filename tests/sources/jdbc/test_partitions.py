@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pickle
 import sqlite3
 from collections import Counter
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bascule.sources.jdbc import JDBCArrowDataSource
 from sources.jdbc.reading import parts
 
 FEW = settings(
@@ -177,3 +179,59 @@ def test_decimals_are_cut_exactly(pg):
     found = parts(url=pg.url(), dbtable="t", **options(None, None, 3, "range"))
     assert sorted(p.num_rows for p in found) == [33, 33, 34]
     assert all(isinstance(v, Decimal) for p in found for v in p.column("x").to_pylist())
+
+
+BOUNDED = {
+    "int": ("int", ["1", "1000", "-7"]),
+    "date": ("date", ["'2020-01-01'", "'2021-06-01'", "'2019-12-31'"]),
+    "timestamp": ("timestamp", ["'2020-01-01 01:02:03'", "'2021-06-01'", "'2019-12-31'"]),
+    "timestamptz": ("timestamptz", ["'2020-01-01 01:02:03+00'", "'2021-06-01+00'", "'2019-12-31+00'"]),
+    "float8": ("float8", ["0.1", "7.7", "'NaN'", "'-infinity'"]),
+    "numeric": ("numeric(10, 2)", ["0.1", "7.7", "-3.25"]),
+}
+
+
+@pytest.mark.parametrize("kind", BOUNDED)
+def test_a_range_partitions_rows_are_within_its_bounds(pg, kind):
+    declared, values = BOUNDED[kind]
+    rows = ", ".join(f"({v})" for v in [*values, "NULL"])
+    pg.run(f"CREATE TABLE t (x {declared}); INSERT INTO t VALUES {rows}")
+    options = {"url": pg.url(), "dbtable": "t", "partitionColumn": "x", "numPartitions": "5"}
+    source = JDBCArrowDataSource()
+    specs = source.plan_partitions(options)
+    assert len(specs) == 5
+    bounds = [pickle.loads(pickle.dumps(spec))["bascule_bounds"]["x"] for spec in specs]
+    assert bounds[0][0] is None
+    assert bounds[-1][1] is None
+    assert all(low is not None for low, _ in bounds[1:])
+    n = 0
+    for spec, (low, high) in zip(specs, bounds, strict=True):
+        for batch in source.read_partition(spec, options):
+            for value in batch.column(0).to_pylist():
+                n += 1
+                if value is None:
+                    assert spec is specs[0]
+                elif value != value:
+                    assert high is None  # NaN is the greatest
+                else:
+                    assert low is None or low <= value
+                    assert high is None or value <= high
+    assert n == len(values) + 1
+
+
+def test_bounds_are_not_said_where_the_database_means_others(tmp_path):
+    db = sqlite3.connect(tmp_path / "t.db")
+    db.execute("CREATE TABLE t (i INTEGER, ts TIMESTAMP, r REAL, d DATE)")
+    db.executemany(
+        "INSERT INTO t VALUES (?, ?, ?, ?)", [(i, f"2020-01-0{i}", i / 7, f"2020-01-0{i}") for i in range(1, 9)]
+    )
+    db.commit()
+    db.close()
+    options = {"url": f"sqlite:{tmp_path / 't.db'}", "dbtable": "t", "numPartitions": "3"}
+    for column, is_said in {"i": True, "ts": False, "r": False, "d": True}.items():
+        specs = JDBCArrowDataSource().plan_partitions({**options, "partitionColumn": column})
+        assert len(specs) == 3
+        assert all(("bascule_bounds" in spec) is is_said for spec in specs), column
+    as_text = {**options, "partitionColumn": "i", "customSchema": "i STRING"}
+    assert all("bascule_bounds" not in spec for spec in JDBCArrowDataSource().plan_partitions(as_text))
+    assert all("bascule_bounds" not in spec for spec in JDBCArrowDataSource().plan_partitions(options))
