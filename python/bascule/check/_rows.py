@@ -109,14 +109,15 @@ def _first_difference(first: list[pa.RecordBatch], again: pa.RecordBatch, offset
         if before.column(i).equals(after.column(i)):
             continue
         # Also where nothing differs: NaN is not equal to itself.
-        pairs = enumerate(zip(_values(before.column(i)), _values(after.column(i)), strict=True))
+        pairs = enumerate(zip(values_of(before.column(i)), values_of(after.column(i)), strict=True))
         if (found := next(((row, x, y) for row, (x, y) in pairs if x != y), None)) is not None:
             row, x, y = found
             return f"row {offset + row:,}: column '{before.schema.names[i]}' is {y:.80}, the first time it was {x:.80}"
     return None
 
 
-def _values(column: Any) -> list[str]:
+def values_of(column: Any) -> list[str]:
+    """The values as texts."""
     try:
         return [repr(value) for value in column.to_pylist()]
     except (ValueError, OverflowError, pa.ArrowException):
@@ -124,9 +125,14 @@ def _values(column: Any) -> list[str]:
         return [str(column.slice(i, 1).to_string()) for i in range(len(column))]
 
 
+def bag_of(table: pa.Table) -> Counter[tuple[str, ...]]:
+    """The rows of a table whatever their order, each as the texts of its values."""
+    return _bag(table.to_batches())
+
+
 def _bag(batches: Iterable[pa.RecordBatch]) -> Counter[tuple[str, ...]]:
     """The rows whatever their order."""
     bag: Counter[tuple[str, ...]] = Counter()
     for batch in batches:
-        bag.update(zip(*(_values(column) for column in batch.columns), strict=True))
+        bag.update(zip(*(values_of(column) for column in batch.columns), strict=True))
     return bag

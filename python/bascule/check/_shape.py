@@ -91,17 +91,18 @@ def _parameters(cls: Any, method: str) -> list[inspect.Parameter]:
 def _check_more(where: str, method: str, parameter: inspect.Parameter, wanted: str, findings: Findings) -> None:
     """One parameter beyond those that are given by position."""
     name = parameter.name
+    default = "()" if name == "filters" else "None"
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         return
     if parameter.kind is not parameter.KEYWORD_ONLY:
         need = "takes" if parameter.default is not parameter.empty else "needs"
         findings.failures.append(
-            f"{where} {need} '{name}' by position, but is called as {wanted}: write `*, {name}=None` behind the others, or "
+            f"{where} {need} '{name}' by position, but is called as {wanted}: write `*, {name}={default}` behind the others, or "
             "leave it out"
         )
         return
     if parameter.default is parameter.empty:
-        findings.failures.append(f"{where} needs '{name}', but may be called without: write `{name}=None`")
+        findings.failures.append(f"{where} needs '{name}', but may be called without: write `{name}={default}`")
     known = _KEYWORDS if method != "infer_schema" else ()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)

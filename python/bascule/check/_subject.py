@@ -6,6 +6,7 @@ import contextlib
 import pickle
 import sys
 import time
+import types
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import count
@@ -22,6 +23,7 @@ from bascule.errors import BasculeError, OptionError, describe, mask, printable
 from bascule.options import Options, declared, is_secret_name
 
 if TYPE_CHECKING:
+    from bascule.check._pushed import Pushed
     from bascule.check._reading import FirstRead
 
 _aliases = count()
@@ -50,6 +52,7 @@ class Subject:
         self._instances: list[_instance.Instance] = []
         self._core: Source | None = None
         self.first_read: FirstRead | None = None
+        self.pushed: Pushed | None = None
 
     # ---- the class ----
 
@@ -163,7 +166,17 @@ class Subject:
         """The class, or one that stands for it, opened by the core with every check of its batches."""
         given = self.given if options is None else options
         others = {name: value for name, value in given.items() if name.casefold() != "bascule_validation"}
-        return Source(self.locator if cls is None else self._alias(cls), {**others, "bascule_validation": "full"})
+        locator = self._read_locator if cls is None else self._alias(cls)
+        return Source(locator, {**others, "bascule_validation": "full"})
+
+    @cached_property
+    def _read_locator(self) -> str:
+        """What reads find the class by: without its ``required_filters``, which would refuse those without predicates."""
+        if not hasattr(self.found.cls, "required_filters"):
+            return self.locator
+        cls = self.cls
+        body = {"required_filters": None, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        return self._alias(types.new_class(cls.__name__, (cls,), exec_body=lambda namespace: namespace.update(body)))
 
     @property
     def core(self) -> Source:
@@ -225,7 +238,7 @@ class Subject:
 
     def close(self) -> None:
         """Closes every instance and forgets every name."""
-        self.first_read = self._core = None
+        self.first_read = self.pushed = self._core = None
         for instance in self._instances:
             instance.close()
         for alias in self._aliases:
