@@ -39,7 +39,7 @@ def test_a_sound_class_ends_with_0_and_its_usage():
     )
     assert "           note: 8 rows in 4 batches of 2 partitions" in lines
     assert "  skipped  close         it has no close()" in lines
-    assert re.search(r"^24 checks in [\d.]+ s: 20 ok, 4 skipped$", done.stdout, re.M)
+    assert re.search(r"^31 checks in [\d.]+ s: 21 ok, 10 skipped$", done.stdout, re.M)
     assert "SELECT * FROM python('broken:Good', region := 'eu', password := '@env:PASSWORD');" in done.stdout
     assert '.option("python_module", "broken")\n        .option("python_class", "Good")' in done.stdout
     assert "    read_partition(partition_spec, options)  " in done.stdout
@@ -56,7 +56,7 @@ def test_a_broken_class_ends_with_1_and_says_what_to_do():
         "in read_partition, or change infer_schema\n"
         "  skipped  batch_size    it needs 'batches', which failed\n"
     ) in done.stdout
-    assert done.stdout.endswith(" 1 failed, 12 skipped\n")
+    assert done.stdout.endswith(" 1 failed, 19 skipped\n")
 
 
 def test_the_limits_are_options():
@@ -179,8 +179,14 @@ def test_each_way_to_name_a_class_is_shown_for_spark():
 
 
 def test_the_interface_names_every_part_of_the_contract_that_the_bridge_takes():
-    for name in ("infer_schema", "plan_partitions", "read_partition", "columns", "OPTIONS", "close"):
-        assert name in interface()
+    taken, _, later = interface().partition("that this version does not use yet")
+    for name in ("infer_schema", "plan_partitions", "read_partition", "columns", "OPTIONS", "close", "executor"):
+        assert name in taken
+    for name in ("filters=()", "limit=None", "push_filters(", "statistics(", "required_filters", "cache_partitions"):
+        assert name in taken
+    assert "bascule_bounds" in taken
+    assert "bascule_rows" in taken
+    assert "write_partition" in later
 
 
 def test_a_declared_secret_is_none_of_the_usage():
