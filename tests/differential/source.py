@@ -45,6 +45,16 @@ def kinds(filters: Iterable[f.Filter], schema: pa.Schema) -> list[tuple[str, str
     ]
 
 
+def taken(batch: pa.RecordBatch, mask: pa.BooleanArray) -> pa.RecordBatch:
+    """The rows of the mask. pyarrow takes none of string views."""
+    if mask.true_count == len(mask):
+        return batch
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    columns = [column.cast(plain.get(column.type, column.type)) for column in batch.columns]
+    columns = [column.filter(mask).cast(type_) for column, type_ in zip(columns, batch.schema.types, strict=True)]
+    return pa.record_batch(columns, schema=batch.schema)
+
+
 class Plain:
     """All rows. Options: ``folder``."""
 
@@ -70,7 +80,7 @@ class Hinted(Plain):
     ) -> Iterator[pa.RecordBatch]:
         self.note(filters, options)
         for batch in _read(spec["path"])[1]:
-            yield batch.filter(evaluator(options.get("mutant")).keep(filters, batch))
+            yield taken(batch, evaluator(options.get("mutant")).keep(filters, batch))
 
     def note(self, filters: tuple[f.Filter, ...] | None, options: dict[str, str]) -> None:
         arrived.append(tuple(filters or ()))
