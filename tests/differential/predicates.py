@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from bascule import filters as f
+from differential.data import KINDS as KINDS_OF_DATA
 from differential.data import TEXTS, Column
 
 COMPARISONS = (f.EqualTo, f.EqualNullSafe, f.LessThan, f.LessThanOrEqual, f.GreaterThan, f.GreaterThanOrEqual)
@@ -14,7 +15,7 @@ KINDS = (*COMPARISONS, *STRINGS, f.In, f.IsNull, f.IsNotNull, f.And, f.Or, f.Not
 
 
 def is_text(column: Column) -> bool:
-    return TEXTS[0] in column.pool
+    return KINDS_OF_DATA[column.type] is TEXTS
 
 
 def _parts() -> st.SearchStrategy[str]:

@@ -27,6 +27,8 @@ class Reference:
 
     #: A mutant that may drop a row that a query needs. Others only keep too much: a hint may, a claim may not.
     loses: ClassVar[bool] = False
+    #: The type of columns to look for it with.
+    of: ClassVar[pa.DataType] = pa.int64()
 
     def keep(self, filters: Sequence[f.Filter] | None, batch: pa.RecordBatch) -> pa.BooleanArray:
         """The rows of which all filters are true, and no other: the strictest answer to a hint."""
@@ -132,16 +134,16 @@ class Reference:
 MUTANTS: dict[str, type[Reference]] = {}
 
 
-def mutant(loses: bool) -> Callable[[type[Reference]], type[Reference]]:
+def mutant(loses: bool, of: pa.DataType = pa.int64()) -> Callable[[type[Reference]], type[Reference]]:
     def register(cls: type[Reference]) -> type[Reference]:
-        cls.loses = loses
+        cls.loses, cls.of = loses, of
         MUTANTS[cls.__name__] = cls
         return cls
 
     return register
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.float64())
 class NanIsArrows(Reference):
     """Arrow's NaN: no comparison with it is true."""
 
@@ -154,7 +156,7 @@ class NanIsArrows(Reference):
         return self.OPERATORS[kind](value, literal)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.float64())
 class NanIsLeast(Reference):
     def number(self, value: float) -> Any:
         return (-1, 0.0) if value != value else (0, value)
@@ -184,7 +186,7 @@ class NullIsLostInAnd(Reference):
         return False not in row
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class NegatedSuperset(Reference):
     """Equality ignores case, which is a superset; but NOT of it is taken for one too."""
 
@@ -231,13 +233,13 @@ class SidesSwapped(Reference):
         return super().compare(kind, literal, value)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.float64())
 class ZeroHasASign(Reference):
     def number(self, value: float) -> Any:
         return (0, -5e-324) if value == 0 and str(value).startswith("-") else super().number(value)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class TextByUtf16(Reference):
     """Strings in the order of Java's and JavaScript's."""
 
@@ -248,7 +250,7 @@ class TextByUtf16(Reference):
         return super().string(kind, value.decode("utf-16-be").encode(), part)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class TextNormalised(Reference):
     """Composed and decomposed letters are the same."""
 
@@ -256,13 +258,13 @@ class TextNormalised(Reference):
         return unicodedata.normalize("NFC", value).encode()
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class TextEndsAtNul(Reference):
     def text(self, value: str) -> bytes:
         return value.partition("\0")[0].encode()
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class TrailingSpaceIgnored(Reference):
     """CHAR's comparison, as many databases have it."""
 
@@ -312,19 +314,19 @@ class IsNullSwapped(Reference):
         return super().leaf(node, value) is not isinstance(node, f.IsNull | f.IsNotNull)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.timestamp("us"))
 class MomentsInMilliseconds(Reference):
     def moment(self, ticks: int, type_: pa.DataType) -> Any:
         return super().moment(ticks, type_) // 10**6
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class EndsWithForStartsWith(Reference):
     def string(self, kind: type, value: bytes, part: bytes) -> Truth:
         return super().string(f.StringEndsWith if kind is f.StringStartsWith else kind, value, part)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class ContainsForEndsWith(Reference):
     """A superset, until it is negated."""
 
@@ -332,13 +334,13 @@ class ContainsForEndsWith(Reference):
         return super().string(f.StringContains if kind is f.StringEndsWith else kind, value, part)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.string())
 class StartsWithForContains(Reference):
     def string(self, kind: type, value: bytes, part: bytes) -> Truth:
         return super().string(f.StringStartsWith if kind is f.StringContains else kind, value, part)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.int64())
 class NumbersAreDoubles(Reference):
     """Integers and decimals compared as doubles."""
 
@@ -348,7 +350,7 @@ class NumbersAreDoubles(Reference):
         return super().compare(kind, value, literal)
 
 
-@mutant(loses=True)
+@mutant(loses=True, of=pa.uint64())
 class UnsignedAreSigned(Reference):
     def values(self, array: pa.Array) -> list[Any]:
         if pa.types.is_uint64(array.type):

@@ -93,7 +93,7 @@ def finds(bench: Bench, name: str) -> str:
     """Looks for a difference between DuckDB and a mutant; what it is, or ""."""
 
     @examples(name, 2000, shrink=False)
-    @hypothesis.given(cases())
+    @hypothesis.given(cases(MUTANTS[name].of))
     def run(case):
         data, said = case
         batches = data.table().combine_chunks().to_batches()
