@@ -24,11 +24,44 @@ IN_2020_S = 1_577_836_800
 #: Composed and decomposed, astral and just below it (their order is another in UTF-16), LIKE's own characters, and both
 #: sides of the twelve bytes that DuckDB keeps within a string's head.
 TEXTS = (
-    *("a", "", "A", "ab", "abc", "b", "B", "a ", "a\0", "aa", "ba", "zab", "a%b", "a_b", "axb", "%", "_", "\\", "a\\b", "it's"),
+    *(
+        "a",
+        "",
+        "A",
+        "ab",
+        "abc",
+        "b",
+        "B",
+        "a ",
+        "a\0",
+        "aa",
+        "ba",
+        "zab",
+        "a%b",
+        "a_b",
+        "axb",
+        "%",
+        "_",
+        "\\",
+        "a\\b",
+        "it's",
+    ),
     *("é", "e\u0301", "É", "\U0001f600", "\ufffd", "\ue000", "ß", "ss", "SS", "12", "nan", "{t}", "$1"),
     *("abcdefghijkl", "abcdefghijklm", "abcdefghijkln", "a\0b", "a\0c", " a", "AB"),
 )
-BYTES = (b"a", b"", b"\0", b"\xff", b"ab", b"\0\xff", b"a\0", b"abc", b"abcdefghijkl", b"abcdefghijklm", b"abcdefghijkln")
+BYTES = (
+    b"a",
+    b"",
+    b"\0",
+    b"\xff",
+    b"ab",
+    b"\0\xff",
+    b"a\0",
+    b"abc",
+    b"abcdefghijkl",
+    b"abcdefghijklm",
+    b"abcdefghijkln",
+)
 
 
 def _integers(bits: int, signed: bool) -> list[int]:
@@ -82,7 +115,9 @@ def _kinds() -> dict[pa.DataType, Sequence[Any]]:
         kinds[getattr(pa, f"uint{bits}")()] = _integers(bits, False)
     kinds |= {pa.float32(): _floats(32), pa.float64(): _floats(64)}
     kinds |= {pa.decimal128(p, s): _decimals(p, s) for p, s in ((4, 1), (9, 2), (18, 3), (38, 10))}
-    kinds |= {t: TEXTS for t in (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string()))}
+    kinds |= {
+        t: TEXTS for t in (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string()))
+    }
     kinds |= {t: BYTES for t in (pa.binary(), pa.large_binary(), pa.binary_view())}
     kinds[pa.binary(3)] = [b"abc", b"\0\0\0", b"\xff\xff\xff", b"ab\0", b"abd"]
     kinds |= {pa.date32(): [*_DAYS, 2**31 - 1, -(2**31 - 1)], pa.date64(): [day * DAY_S * 1000 for day in _DAYS]}

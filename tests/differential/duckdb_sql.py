@@ -171,17 +171,38 @@ def constants(column: Column) -> st.SearchStrategy[str]:
     own = st.sampled_from(column.literals()).map(literal_sql)
     kind = family(column.type)
     if kind == "number":
-        others = ["0", "1", "2", "1.5", "0.5", "-1", "3::TINYINT", "1::UTINYINT", "2::HUGEINT", "0.5::DOUBLE", "1 + 1", "abs(-3)"]
+        others = [
+            "0",
+            "1",
+            "2",
+            "1.5",
+            "0.5",
+            "-1",
+            "3::TINYINT",
+            "1::UTINYINT",
+            "2::HUGEINT",
+            "0.5::DOUBLE",
+            "1 + 1",
+            "abs(-3)",
+        ]
         others += ["'1'", "'nan'::DOUBLE", "'-0.0'::FLOAT", "NULL", "CAST('2' AS INTEGER)", "round(1.4)", "2 * 2 - 3"]
         if not pa.types.is_integer(column.type):
             others += ["'nan'::FLOAT", "'infinity'::DOUBLE", "1e300"] if pa.types.is_floating(column.type) else ["0.10"]
         return own | own | st.sampled_from(others)
     if kind == "moment":
         others = ["DATE '2020-01-01'", "TIMESTAMP '2020-01-01 00:00:00'", "'2020-01-01'", "NULL"]
-        others += ["DATE '2019-12-31' + INTERVAL 1 DAY", "TIMESTAMPTZ '2020-01-01 01:00:00+01'", "'1970-01-01'::TIMESTAMP_S"]
+        others += [
+            "DATE '2019-12-31' + INTERVAL 1 DAY",
+            "TIMESTAMPTZ '2020-01-01 01:00:00+01'",
+            "'1970-01-01'::TIMESTAMP_S",
+        ]
         return own | own | st.sampled_from(others)
     if is_text(column):
-        return own | own | st.sampled_from(["'a' || 'b'", "upper('ab')", "NULL", "''", "'ab'::VARCHAR", "concat('a', 'bc')"])
+        return (
+            own
+            | own
+            | st.sampled_from(["'a' || 'b'", "upper('ab')", "NULL", "''", "'ab'::VARCHAR", "concat('a', 'bc')"])
+        )
     return own | own | own | st.just("NULL")
 
 
@@ -192,7 +213,28 @@ def _pattern(text: str) -> str:
 @st.composite
 def _of_text(draw: st.DrawFn, name: str) -> str:
     """A predicate of a text column."""
-    text = draw(st.sampled_from(("a", "ab", "A", "b", "é", "e\u0301", "\U0001f600", "%", "_", "\\", "a%b", "it's", "abcdefghijkl", "", " ", "a\0")))
+    text = draw(
+        st.sampled_from(
+            (
+                "a",
+                "ab",
+                "A",
+                "b",
+                "é",
+                "e\u0301",
+                "\U0001f600",
+                "%",
+                "_",
+                "\\",
+                "a%b",
+                "it's",
+                "abcdefghijkl",
+                "",
+                " ",
+                "a\0",
+            )
+        )
+    )
     form = draw(st.integers(0, 7))
     if form <= 2:
         function = draw(st.sampled_from(("starts_with", "prefix", "ends_with", "suffix", "contains")))
@@ -204,10 +246,19 @@ def _of_text(draw: st.DrawFn, name: str) -> str:
             return f"{name} {negated} {text_sql(around.replace('{}', _pattern(text)))} ESCAPE '\\'"
         return f"{name} {negated} {text_sql(around.replace('{}', text))}"
     others = [
-        *(f"{name} ^@ {text_sql(text)}", f"lower({name}) = {text_sql(text)}", f"length({name}) > 1", f"{name} GLOB 'a*'"),
+        *(
+            f"{name} ^@ {text_sql(text)}",
+            f"lower({name}) = {text_sql(text)}",
+            f"length({name}) > 1",
+            f"{name} GLOB 'a*'",
+        ),
         *(f"regexp_matches({name}, '^ab')", f"{name} SIMILAR TO 'a.*'", f"{name} COLLATE NOCASE = {text_sql(text)}"),
         *(f"{name} COLLATE NOCASE <> {text_sql(text)}", f"{name} COLLATE NOACCENT = 'e'", f"{name} || 'b' = 'ab'"),
-        *(f"substr({name}, 1, 1) = {text_sql(text)}", f"{name} COLLATE NOCASE IN ('AB', 'b')", f"left({name}, 2) >= 'ab'"),
+        *(
+            f"substr({name}, 1, 1) = {text_sql(text)}",
+            f"{name} COLLATE NOCASE IN ('AB', 'b')",
+            f"left({name}, 2) >= 'ab'",
+        ),
     ]
     return draw(st.sampled_from(others))
 
@@ -246,7 +297,11 @@ def _leaf(draw: st.DrawFn, scope: Scope) -> str:
             st.sampled_from(
                 [
                     *(f"{name}::VARCHAR = '1'", f"{name}::VARCHAR < 'b'", f"TRY_CAST({name}::VARCHAR AS INTEGER) = 1"),
-                    *(f"{name}::VARCHAR LIKE '1%'", f"starts_with({name}::VARCHAR, '2020-01')", f"hash({name}) % 2 = 0"),
+                    *(
+                        f"{name}::VARCHAR LIKE '1%'",
+                        f"starts_with({name}::VARCHAR, '2020-01')",
+                        f"hash({name}) % 2 = 0",
+                    ),
                     *([f"{name}::DOUBLE > 0.5", f"TRY_CAST({name} AS TINYINT) = 1"] if number else []),
                     *([f"{name}::DATE = DATE '2020-01-01'"] if pa.types.is_timestamp(column.type) else []),
                 ]
@@ -254,14 +309,21 @@ def _leaf(draw: st.DrawFn, scope: Scope) -> str:
         )
     if form == 16:
         k = scope.name(scope.columns[1])
-        return draw(st.sampled_from([f"{k} + 1 = 3", f"-{k} < -1", f"{k} * 2 >= 4", f"{k} % 2 = 0", f"{k} - 1 IN (0, 2)", f"5 - {k} > 3"]))
+        return draw(
+            st.sampled_from(
+                [f"{k} + 1 = 3", f"-{k} < -1", f"{k} * 2 >= 4", f"{k} % 2 = 0", f"{k} - 1 IN (0, 2)", f"5 - {k} > 3"]
+            )
+        )
     if form == 17:
         constant_sql = draw(constant)
         return draw(
             st.sampled_from(
                 [
                     *(f"coalesce({name}, {constant_sql}) = {constant_sql}", f"({name} = {constant_sql}) IS NOT TRUE"),
-                    *(f"({name} > {constant_sql}) IS NULL", f"CASE WHEN {name} IS NULL THEN TRUE ELSE {name} = {constant_sql} END"),
+                    *(
+                        f"({name} > {constant_sql}) IS NULL",
+                        f"CASE WHEN {name} IS NULL THEN TRUE ELSE {name} = {constant_sql} END",
+                    ),
                     *(f"nullif({name}, {constant_sql}) IS NULL", f"({name} <= {constant_sql}) = TRUE"),
                     *(f"({name} = {constant_sql}) IS NOT DISTINCT FROM NULL", f"({name} < {constant_sql}) <> FALSE"),
                     f"if({name} > {constant_sql}, TRUE, NULL)",
@@ -278,7 +340,9 @@ def _leaf(draw: st.DrawFn, scope: Scope) -> str:
     if form == 19:
         return draw(st.sampled_from(("TRUE", "FALSE", "NULL", "1 = 1", "random() < 2", f"{name} = {name}")))
     if pa.types.is_boolean(column.type):
-        return draw(st.sampled_from((name, f"NOT {name}", f"{name} IS TRUE", f"{name} IS NOT FALSE", f"{name} IS UNKNOWN")))
+        return draw(
+            st.sampled_from((name, f"NOT {name}", f"{name} IS TRUE", f"{name} IS NOT FALSE", f"{name} IS UNKNOWN"))
+        )
     if pa.types.is_floating(column.type):
         return draw(st.sampled_from((f"isnan({name})", f"NOT isinf({name})", f"abs({name}) > 1", f"{name} = -{name}")))
     return f"{name} {draw(st.sampled_from(OPERATORS))} {draw(constant)}"
@@ -432,7 +496,10 @@ def join_on_a_constant_column(p: Pick) -> str:
 @shape
 def outer_join(p: Pick) -> str:
     kind = p.one("LEFT", "RIGHT", "FULL")
-    left, right = f"(SELECT * FROM {TABLE} WHERE {p.where()})", p.one(TABLE, f"(SELECT * FROM {TABLE} WHERE {p.simple()})")
+    left, right = (
+        f"(SELECT * FROM {TABLE} WHERE {p.where()})",
+        p.one(TABLE, f"(SELECT * FROM {TABLE} WHERE {p.simple()})"),
+    )
     tests = p.one("TRUE", p.simple("a"), p.simple("b"), f"{p.simple('a')} AND {p.simple('b')}")
     return f"SELECT a.id, b.id, {p.columns('b')} FROM {left} AS a {kind} JOIN {right} AS b ON a.k = b.k AND {p.simple('b')} WHERE {tests}"
 
@@ -508,7 +575,9 @@ def aggregates_alike(p: Pick) -> str:
     """Equal subplans, or nearly: what common_subplan merges."""
     first = p.where()
     second = p.one(first, p.where())
-    one, two = (f"SELECT k, count(*) AS n, sum(id) AS t FROM {TABLE} WHERE {test} GROUP BY k" for test in (first, second))
+    one, two = (
+        f"SELECT k, count(*) AS n, sum(id) AS t FROM {TABLE} WHERE {test} GROUP BY k" for test in (first, second)
+    )
     third = p.simple()
     return p.one(
         f"{one} UNION ALL {two}",
@@ -524,7 +593,9 @@ def joins_alike(p: Pick) -> str:
     """Equal joins, which common_subplan merges too."""
     test, other = p.simple("a"), p.simple("b")
     join = f"SELECT a.id, b.k FROM {TABLE} AS a JOIN {TABLE} AS b ON a.k = b.k WHERE {test} AND {other}"
-    second = p.one(join, f"SELECT a.id, b.k FROM {TABLE} AS a JOIN {TABLE} AS b ON a.k = b.k WHERE {test} AND {p.simple('b')}")
+    second = p.one(
+        join, f"SELECT a.id, b.k FROM {TABLE} AS a JOIN {TABLE} AS b ON a.k = b.k WHERE {test} AND {p.simple('b')}"
+    )
     return f"SELECT id, k FROM ({join}) WHERE id > 1 UNION ALL SELECT id, k FROM ({second}) WHERE k < 3"
 
 
@@ -541,14 +612,22 @@ def lateral(p: Pick) -> str:
 
 @shape
 def window(p: Pick) -> str:
-    function = p.one("row_number() OVER (PARTITION BY k ORDER BY id)", "sum(id) OVER (PARTITION BY k)", "count(*) OVER (PARTITION BY k)")
+    function = p.one(
+        "row_number() OVER (PARTITION BY k ORDER BY id)",
+        "sum(id) OVER (PARTITION BY k)",
+        "count(*) OVER (PARTITION BY k)",
+    )
     qualify = p.one("", f" QUALIFY {function} {p.one('= 1', '< 3', '> 5')}")
     return f"SELECT id, {function} AS w FROM {TABLE} WHERE {p.where()}{qualify}"
 
 
 @shape
 def over_a_partitioned_window(p: Pick) -> str:
-    function = p.one("row_number() OVER (PARTITION BY k ORDER BY id)", "sum(id) OVER (PARTITION BY k)", "count(*) OVER (PARTITION BY k)")
+    function = p.one(
+        "row_number() OVER (PARTITION BY k ORDER BY id)",
+        "sum(id) OVER (PARTITION BY k)",
+        "count(*) OVER (PARTITION BY k)",
+    )
     return f"SELECT * FROM (SELECT id, k, {function} AS w FROM {TABLE}) WHERE k {p.one('= 1', '> 1', 'IS NULL', 'IN (0, 3)')} AND w {p.one('> 0', '= 1')}"
 
 
@@ -589,10 +668,14 @@ _PARAMETERS = (int, float, str, bytes, bool, decimal.Decimal, type(None))
 @shape
 def parameters(p: Pick) -> Query:
     """A value by ``$1``, run with several values, each time planned for the value."""
-    column = p.draw(st.sampled_from([c for c in p.scope.columns if not pa.types.is_temporal(c.type) and c.type != pa.uuid()]))
+    column = p.draw(
+        st.sampled_from([c for c in p.scope.columns if not pa.types.is_temporal(c.type) and c.type != pa.uuid()])
+    )
     values = [v for v in column.pool if isinstance(v, _PARAMETERS)]
     name = quoted(column.name)
-    test = p.one("{} = $1", "{} < $1", "{} IN ($1, $2)", "{} IS NOT DISTINCT FROM $1", "{} BETWEEN $1 AND $2", "{} <> $2").format(name)
+    test = p.one(
+        "{} = $1", "{} < $1", "{} IN ($1, $2)", "{} IS NOT DISTINCT FROM $1", "{} BETWEEN $1 AND $2", "{} <> $2"
+    ).format(name)
     given = p.draw(st.lists(st.tuples(st.sampled_from(values), st.sampled_from(values)), min_size=1, max_size=3))
     if "$2" not in test:
         given = [(first,) for first, _ in given]

@@ -70,7 +70,11 @@ def answer(con: duckdb.DuckDBPyConnection, query: Query) -> Answer:
 
 def call(source: str, by_name: bool = False, **options: str) -> str:
     """``python(...)`` of a class of differential.source. ``by_name``: the form that common_subplan doesn't merge."""
-    where = f"python_module := 'differential.source', python_class := '{source}'" if by_name else f"'differential.source:{source}'"
+    where = (
+        f"python_module := 'differential.source', python_class := '{source}'"
+        if by_name
+        else f"'differential.source:{source}'"
+    )
     return f"python({', '.join((where, *(f'{name} := {text_sql(value)}' for name, value in options.items())))})"
 
 

@@ -71,7 +71,9 @@ def test_a_source_gives_the_rows_of_which_all_predicates_are_true(source, bench)
         with bench.table(data) as (table, folder):
             options = {"folder": str(folder)}
             both = tuple(said[:2])
-            expected = bench.con.execute(f"SELECT id FROM {table} WHERE {' AND '.join(map(filter_sql, both))} ORDER BY id")
+            expected = bench.con.execute(
+                f"SELECT id FROM {table} WHERE {' AND '.join(map(filter_sql, both))} ORDER BY id"
+            )
             assert [(i,) for i in ids_of(source(), options, both)] == expected.fetchall()
 
     run()

@@ -36,7 +36,8 @@ def value_of(scalar: pa.Scalar) -> Any:
     """The literal as a Python value; ``None`` for NULL.
 
     Raises:
-        ValueError: Python has no such value: a timestamp, time or duration of nanoseconds that are no whole microseconds.
+        ValueError: Python has no such value: a timestamp, time or duration of nanoseconds that are no whole microseconds; a
+            date or timestamp beyond the years 1 to 9999, infinity among them.
     """
     if not scalar.is_valid:
         return None
@@ -52,7 +53,10 @@ def value_of(scalar: pa.Scalar) -> Any:
             scalar = pa.scalar(micros, pa.time64("us"))
         else:
             scalar = pa.scalar(micros, pa.duration("us"))
-    return scalar.as_py()
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        raise ValueError(f"{shown(scalar)} is beyond Python's years: use the Arrow literal") from None
 
 
 def key_of(scalar: pa.Scalar) -> tuple[str, Any]:
@@ -78,7 +82,7 @@ def shown(scalar: pa.Scalar) -> str:
     if pa.types.is_boolean(type_):
         return "TRUE" if scalar.as_py() else "FALSE"
     if pa.types.is_date(type_):
-        return f"DATE {_quoted(str(scalar.as_py()))}"
+        return f"DATE {_quoted(_day(scalar))}"
     if pa.types.is_timestamp(type_):
         return f"{'TIMESTAMPTZ' if type_.tz else 'TIMESTAMP'} {_quoted(_moment(scalar))}"
     if pa.types.is_time(type_):
@@ -93,6 +97,14 @@ def shown(scalar: pa.Scalar) -> str:
     if isinstance(value, float):
         return f"{value!r}" if value == value and abs(value) != float("inf") else f"DOUBLE {_quoted(str(value))}"
     return str(value)
+
+
+def _day(scalar: pa.Scalar) -> str:
+    days = scalar.value if scalar.type == pa.date32() else scalar.value // 86_400_000
+    try:
+        return (datetime.date(1970, 1, 1) + datetime.timedelta(days=days)).isoformat()
+    except OverflowError:
+        return f"{days} days after 1970-01-01"
 
 
 def _moment(scalar: pa.Scalar) -> str:
