@@ -526,8 +526,7 @@ def exists(p: Pick) -> str:
 def set_operation(p: Pick) -> str:
     words = p.one("UNION ALL", "UNION", "EXCEPT", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL", "UNION ALL BY NAME")
     columns = p.columns()
-    both = f"SELECT {columns} FROM {TABLE} WHERE {p.where()} {words} SELECT {columns} FROM {TABLE} WHERE {p.where()}"
-    return both
+    return f"SELECT {columns} FROM {TABLE} WHERE {p.where()} {words} SELECT {columns} FROM {TABLE} WHERE {p.where()}"
 
 
 @shape
