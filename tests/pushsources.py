@@ -95,7 +95,7 @@ def _is_of_id(filter: Any) -> bool:
 
 
 def _of_id(filter: Any, value: int) -> bool:
-    if not _is_of_id(filter):
+    if not _is_of_id(filter) or filter.value is None:
         return True
     return {"EqualTo": value == filter.value, "GreaterThan": value > filter.value, "LessThan": value < filter.value}[
         type(filter).__name__

@@ -172,6 +172,19 @@ def test_trees_are_duckdbs(con, filter):
     agrees(con, filter)
 
 
+@pytest.mark.parametrize("of", ["plain", "nested"])
+def test_rows_with_views_are_picked_though_arrow_has_no_kernel(of):
+    views = pa.array(["a", None, "longer than twelve bytes", "d"]).cast(pa.string_view())
+    column = views if of == "plain" else pa.ListArray.from_arrays([0, 1, 2, 3, 4], views)
+    rows = pa.table({"v": column, "x": [1, 2, None, 4]})
+    assert filter_table([f.GreaterThan("x", 1)], rows).to_pylist() == [rows.to_pylist()[i] for i in (1, 3)]
+    (batch,) = rows.to_batches()
+    assert filter_table([f.IsNull("x")], batch).to_pylist() == [rows.to_pylist()[2]]
+    assert filter_table([f.EqualTo("x", 9)], batch).num_rows == 0
+    if of == "plain":
+        assert filter_table([f.EqualTo("v", "d")], rows)["x"].to_pylist() == [4]
+
+
 # ---- what can't be said ----
 
 

@@ -30,8 +30,27 @@ def filter_table(filters: Sequence[Filter], table: pa.Table | pa.RecordBatch) ->
     if not expressions:
         return table
     whole = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
-    kept = whole.filter(all_of(expressions))
+    try:
+        kept = whole.filter(all_of(expressions))
+    except pa.ArrowNotImplementedError:
+        # It has no kernel that picks rows of views, not even of other columns than the predicates'.
+        kept = _by_runs(whole, all_of(expressions))
     if isinstance(table, pa.Table):
         return kept
     batches = kept.combine_chunks().to_batches()
     return batches[0] if batches else table.slice(0, 0)
+
+
+def _by_runs(table: pa.Table, wanted: Any) -> pa.Table:
+    """The wanted rows as slices, joined."""
+    from pyarrow import dataset
+
+    mask = dataset.dataset(table).to_table(columns={"wanted": wanted})["wanted"].to_pylist()
+    slices, start = [], None
+    for i, is_wanted in enumerate([*mask, False]):
+        if is_wanted and start is None:
+            start = i
+        elif not is_wanted and start is not None:
+            slices.append(table.slice(start, i - start))
+            start = None
+    return pa.concat_tables(slices) if slices else table.slice(0, 0)
