@@ -20,7 +20,7 @@ from bascule.sources.jdbc._pushdown import push
 from sources.jdbc import pushing
 from sources.jdbc.pushing import Pools, Reading, rows_of
 
-EXAMPLES = 150
+EXAMPLES = 100
 #: A name that would end a string, an identifier, a statement.
 ODD = "o'd\"d`; DROP TABLE t; --"
 
@@ -76,7 +76,7 @@ POSTGRES: Pools = {
 def postgres_table(pg, pools: Pools) -> None:
     quoted = ['"' + name.replace('"', '""') + '"' for name in pools]
     columns = ", ".join(f"{name} {kind}" for name, (kind, _) in zip(quoted, pools.values(), strict=True))
-    kinds = ["int", *(kind for kind, _ in pools.values())]
+    kinds = ["int", *(kind.partition(" COLLATE")[0] for kind, _ in pools.values())]
     rows = ", ".join(
         "(" + ", ".join(f"CAST({postgres_literal(v)} AS {k})" for v, k in zip(row, kinds, strict=True)) + ")"
         for row in rows_of(pools)
@@ -106,7 +106,7 @@ def test_a_collation_that_takes_strings_for_equal_loses_no_rows(pg):
     except Exception as e:
         pytest.skip(f"this PostgreSQL has no ICU: {e}")
     postgres_table(pg, {"ci": ("text COLLATE ci", pushing.STRINGS), "t": ("text", pushing.STRINGS)})
-    assert pg.run("SELECT count(*) FROM t WHERE ci = 'a' AND ci::bytea <> 'a'::bytea") != ["0"]
+    assert pg.run("SELECT count(*) FROM t WHERE ci = 'a' AND ci COLLATE \"C\" <> 'a'") != ["0"]
     reading = Reading(url=pg.url(), dbtable="t")
     hypothesized(reading, 0.5)
     assert reading.source.push_filters([f.EqualTo("ci", "a"), f.StringContains("ci", "a")], reading.options) == []
