@@ -203,12 +203,16 @@ def test_all_partitions_see_the_table_at_one_moment(pg, more):
     assert {row["version"] for row in rows} == {0}
 
 
+OURS = "FROM pg_stat_activity WHERE application_name = 'bascule' AND datname = current_database()"
+
+
+def sessions(database) -> int:
+    return int(database.run(f"SELECT count(*) {OURS}")[0])
+
+
 def idle_sessions(database) -> int:
-    return int(
-        database.run(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bascule' AND datname = current_database()"
-        )[0]
-    )
+    """Those that hold a transaction open."""
+    return int(database.run(f"SELECT count(*) {OURS} AND state <> 'idle'")[0])
 
 
 def wait_until(holds) -> bool:
@@ -235,6 +239,53 @@ def test_the_snapshot_is_held_as_long_as_the_scan(pg):
     assert sum(b.num_rows for spec in second for b in source.read_partition(spec, given)) == 1000
     second.clear()
     assert wait_for_no_session(pg)
+    assert sessions(pg) == 1  # kept for the next statement
+    source.close()
+    assert wait_until(lambda: sessions(pg) == 0)
+
+
+def test_statements_of_one_source_share_a_connection(pg, monkeypatch):
+    pg.run("CREATE TABLE t AS SELECT g AS i FROM generate_series(0, 999) g")
+    pg.run("ANALYZE t")
+    opened = []
+    connect = _postgresql.PostgreSQL._connect
+    monkeypatch.setattr(_postgresql.PostgreSQL, "_connect", lambda self: opened.append(1) or connect(self))
+    given = {"url": pg.url(), "dbtable": "t"}
+    source = JDBCArrowDataSource()
+    source.infer_schema(given)
+    assert source.statistics(given) == bascule.Statistics(1000, total_bytes=source.statistics(given).total_bytes)
+    for _ in range(2):
+        assert (
+            sum(b.num_rows for spec in source.plan_partitions(given) for b in source.read_partition(spec, given))
+            == 1000
+        )
+    assert len(opened) == 1
+    # The server has ended it: another one is opened, and nobody sees it.
+    pg.run(f"SELECT pg_terminate_backend(pid) {OURS}")
+    assert sum(b.num_rows for spec in source.plan_partitions(given) for b in source.read_partition(spec, given)) == 1000
+    assert len(opened) == 2
+    # One that is left in the middle is not used again.
+    pg.run("INSERT INTO t SELECT g FROM generate_series(0, 499999) g")
+    (spec,) = source.plan_partitions(given)
+    rows = source.read_partition(spec, given)
+    next(rows)
+    rows.close()
+    assert next(iter(source.read_partition(spec, given))).num_rows > 0
+    assert len(opened) == 3
+    source.close()
+    assert wait_until(lambda: sessions(pg) == 0)
+
+
+def test_two_reads_at_once_have_a_connection_each(pg):
+    pg.run("CREATE TABLE t AS SELECT g AS i FROM generate_series(0, 999) g")
+    given = {"url": pg.url(), "dbtable": "t"}
+    source = JDBCArrowDataSource()
+    (spec,) = source.plan_partitions(given)
+    first, second = source.read_partition(spec, given), source.read_partition(spec, given)
+    assert next(first).num_rows + next(second).num_rows > 0
+    assert sum(b.num_rows for b in first) + sum(b.num_rows for b in second) >= 0
+    source.close()
+    assert wait_until(lambda: sessions(pg) == 0)
 
 
 @pytest.mark.parametrize("how", ["TRUNCATE t", "VACUUM FULL t", "DROP TABLE t"])

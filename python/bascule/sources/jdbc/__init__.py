@@ -103,6 +103,11 @@ class JDBCArrowDataSource(ArrowBatchDataSource):
         relation = self._opened(options)
         return relation.read(partition_spec["where"], partition_spec["snapshot"], columns, filters, limit)
 
+    def close(self) -> None:
+        """Closes the connection that is kept between two statements."""
+        if self._relation is not None:
+            self._relation.database.close()
+
     def _opened(self, options: Mapping[str, str]) -> Relation:
         # Each instance serves one source: the first call describes it for all.
         with self._lock:

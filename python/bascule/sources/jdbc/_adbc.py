@@ -23,9 +23,12 @@ class AdbcStream:
         options: dict[str, str],
         parameters: Sequence[pa.Scalar] = (),
         closed: Callable[[], object] | None = None,
+        give_back: Callable[[Any], object] | None = None,
     ) -> None:
         self._connect, self._sql, self._options, self._closed = connect, sql, options, closed
         self._parameters = parameters
+        self._give_back = give_back  # takes the connection of a statement that was read to its end
+        self._is_through = False
         self._connection: Any = None
         self._cursor: Any = None
         self._reader: pa.RecordBatchReader | None = None
@@ -45,6 +48,7 @@ class AdbcStream:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         assert self._reader is not None
         yield from self._reader
+        self._is_through = True
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -54,10 +58,15 @@ class AdbcStream:
 
     def close(self) -> None:
         # In this order: the driver crashes or complains in others. What fails here has failed before.
-        for part in (self._reader, self._cursor, self._connection):
+        for part in (self._reader, self._cursor):
             if part is not None:
                 with contextlib.suppress(Exception):
                     part.close()
+        if self._connection is not None and self._is_through and not self._cancelled and self._give_back is not None:
+            self._give_back(self._connection)
+        elif self._connection is not None:
+            with contextlib.suppress(Exception):
+                self._connection.close()
         if self._closed is not None:
             self._closed()
 

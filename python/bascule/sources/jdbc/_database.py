@@ -120,6 +120,10 @@ class Database(ABC):
         for session in list(self._sessions):
             session.cancel()
 
+    def close(self) -> None:
+        """Lets go of what is kept between statements."""
+        return
+
     @abstractmethod
     def stream(
         self, select: exp.Select, columns: Sequence[Column], snapshot: str | None, parameters: Sequence[pa.Scalar]

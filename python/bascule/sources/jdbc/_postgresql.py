@@ -15,8 +15,10 @@ from bascule.filters._sql import Kind, SqlColumn
 from bascule.sources.jdbc import _partitions, _sql, _types
 from bascule.sources.jdbc._adbc import AdbcSession, AdbcStream
 from bascule.sources.jdbc._connectorx import ConnectorXStream
-from bascule.sources.jdbc._database import CONNECT_TIMEOUT_S, Column, Database, Stream, connect_again, needs
+from bascule.sources.jdbc._database import CONNECT_TIMEOUT_S, Column, Database, Settings, Stream, connect_again, needs
+from bascule.sources.jdbc._idle import Idle
 from bascule.sources.jdbc._partitions import Kind as PartitionKind
+from bascule.sources.jdbc._url import Url
 
 _KINDS = {
     "int2": _partitions.INTEGER,
@@ -134,6 +136,10 @@ class PostgreSQL(Database):
     dialect = "postgres"
     drivers = ("adbc", "connectorx")
     label = "PostgreSQL"
+
+    def __init__(self, url: Url, settings: Settings) -> None:
+        super().__init__(url, settings)
+        self._idle = Idle(self)
 
     def describe(self, source: exp.Expr) -> list[Column]:
         sql = _sql.generate(_sql.select([exp.Star()], source), self.dialect)
@@ -281,7 +287,8 @@ class PostgreSQL(Database):
                 raise
             return connection
 
-        return AdbcStream(connect, sql, {"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
+        options = {"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
+        return AdbcStream(connect, sql, options, give_back=self._idle.give_back)
 
     def own_ranges(self, session: Any, source: exp.Expr, n: int) -> list[exp.Expr | None] | None:
         """Ranges of ctid, the place of a row: each a range of the table's pages."""
@@ -346,6 +353,13 @@ class PostgreSQL(Database):
         return before
 
     def connect(self) -> Any:
+        """A connection: the one that was given back, or a new one."""
+        return self._idle.take(_is_well) or self._connect()
+
+    def close(self) -> None:
+        self._idle.close()
+
+    def _connect(self) -> Any:
         driver = needs("adbc_driver_postgresql.dbapi")
         try:
             connection = connect_again(lambda: driver.connect(self._uri()), lambda e: bool(_PASSING.search(str(e))))
@@ -384,6 +398,7 @@ class PostgreSQL(Database):
 class _Session(AdbcSession):
     def __init__(self, database: PostgreSQL) -> None:
         super().__init__(database)
+        self._idle = database._idle
         self._exports = database.driver == "adbc"
         try:
             with self.connection.cursor() as cursor:
@@ -395,6 +410,9 @@ class _Session(AdbcSession):
             self.close()
             raise database.explain(e) from None
 
+    def close(self) -> None:
+        self._idle.give_back(self.connection)
+
     def export_snapshot(self) -> str | None:
         if not self._exports:
             return None
@@ -402,6 +420,14 @@ class _Session(AdbcSession):
             return str(self.rows("SELECT pg_export_snapshot()")[0][0])
         except BasculeError as e:
             raise BasculeError(f"{e}. A snapshot for all partitions can't be had; set snapshot to off") from None
+
+
+def _is_well(connection: Any) -> None:
+    """Raises where the server has ended it meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchall()
+    connection.rollback()
 
 
 def _sql_set_snapshot(name: str) -> str:
