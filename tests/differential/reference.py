@@ -132,10 +132,9 @@ class Reference:
 
 
 MUTANTS: dict[str, type[Reference]] = {}
-INT64 = pa.int64()
 
 
-def mutant(loses: bool, of: pa.DataType = INT64) -> Callable[[type[Reference]], type[Reference]]:
+def mutant(loses: bool, of: pa.DataType = Reference.of) -> Callable[[type[Reference]], type[Reference]]:
     def register(cls: type[Reference]) -> type[Reference]:
         cls.loses, cls.of = loses, of
         MUTANTS[cls.__name__] = cls
