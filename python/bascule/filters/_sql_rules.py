@@ -115,7 +115,7 @@ _COMPARED_ALIKE = {
 RULES: dict[str, dict[Kind, Rule]] = {
     # NaN is the greatest and equals itself there, too; COLLATE "C" orders by bytes.
     "postgres": _COMPARED_ALIKE | {Kind.REAL: _ALL, Kind.UUID: _ALL},
-    # A FLOAT may be compared with a constant that was rounded to it, or not: it depends on the plan.
+    # MariaDB compares a FLOAT as a double; that MySQL never rounds the constant to it was not tried.
     "mysql": _COMPARED_ALIKE | {Kind.REAL: _NONE, Kind.UUID: _NONE},
     # Dates are text of one form. Timestamps are text of several: their days are compared. It has no decimals.
     "sqlite": _COMPARED_ALIKE

@@ -159,7 +159,7 @@ def bounds(cuts: Sequence[str], kind: Kind, held: pa.DataType, dialect: str) -> 
     if not cuts or fits is None or not fits(held):
         return None
     # SQLite compares its timestamps as text, whose order is not theirs; it and DuckDB read a double's digits, written
-    # as a number, inexactly; MySQL rounds a constant to a FLOAT, or not.
+    # as a number, inexactly; MySQL's FLOAT was not tried.
     if (dialect, kind.name) in (("sqlite", "timestamp"), ("sqlite", "float"), ("duckdb", "float")) or (
         dialect == "mysql" and pa.types.is_float32(held)
     ):
