@@ -1,6 +1,6 @@
 # make demo     set everything up, run the main job; make demo-postgres: over a PostgreSQL that it starts
 # make test     set everything up, run all tests
-# make soak     the tests of life/test_repeats.py with 10,000 scans in worker processes too (long)
+# make soak     10,000 scans in worker processes, 20,000 random queries with predicates pushed (long)
 # make bench    the performance figures of docs/benchmarks.md (long)
 # make lint     what the tests check of the sources, alone
 # make format   rewrite the sources in the house's format
@@ -35,7 +35,7 @@ test: build
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: build
-	BASCULE_SOAK=1 $(BIN)/python -m pytest tests/life/test_repeats.py $(PYTEST_ARGS)
+	BASCULE_SOAK=1 $(BIN)/python -m pytest tests/life/test_repeats.py tests/differential $(PYTEST_ARGS)
 
 bench: build
 	$(BIN)/python -m bench

@@ -115,7 +115,9 @@ def _kinds() -> dict[pa.DataType, Sequence[Any]]:
         kinds[getattr(pa, f"uint{bits}")()] = _integers(bits, False)
     kinds |= {pa.float32(): _floats(32), pa.float64(): _floats(64)}
     kinds |= {pa.decimal128(p, s): _decimals(p, s) for p, s in ((4, 1), (9, 2), (18, 3), (38, 10))}
-    kinds |= dict.fromkeys((pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())), TEXTS)
+    kinds |= dict.fromkeys(
+        (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())), TEXTS
+    )
     kinds |= dict.fromkeys((pa.binary(), pa.large_binary(), pa.binary_view()), BYTES)
     kinds[pa.binary(3)] = [b"abc", b"\0\0\0", b"\xff\xff\xff", b"ab\0", b"abd"]
     kinds |= {pa.date32(): [*_DAYS, 2**31 - 1, -(2**31 - 1)], pa.date64(): [day * DAY_S * 1000 for day in _DAYS]}
