@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bascule import filters as f
 from differential.data import PER_SECOND, Column, Data
-from differential.predicates import is_text
+from differential.predicates import is_text, parts
 
 TABLE = "{s}"
 
@@ -211,34 +211,13 @@ def _pattern(text: str) -> str:
 
 
 @st.composite
-def _of_text(draw: st.DrawFn, name: str) -> str:
+def _of_text(draw: st.DrawFn, name: str, column: Column) -> str:
     """A predicate of a text column."""
-    text = draw(
-        st.sampled_from(
-            (
-                "a",
-                "ab",
-                "A",
-                "b",
-                "é",
-                "e\u0301",
-                "\U0001f600",
-                "%",
-                "_",
-                "\\",
-                "a%b",
-                "it's",
-                "abcdefghijkl",
-                "",
-                " ",
-                "a\0",
-            )
-        )
-    )
+    text = draw(parts(column))
     form = draw(st.integers(0, 7))
     if form <= 2:
         function = draw(st.sampled_from(("starts_with", "prefix", "ends_with", "suffix", "contains")))
-        return f"{function}({name}, {text_sql(text)})"
+        return f"{draw(st.sampled_from(('', 'NOT ')))}{function}({name}, {text_sql(text)})"
     if form <= 4:
         around = draw(st.sampled_from(("{}%", "%{}", "%{}%", "{}", "_{}", "{}_%", "%{}_", "%{}%{}%")))
         negated = draw(st.sampled_from(("LIKE", "LIKE", "NOT LIKE", "ILIKE")))
@@ -288,7 +267,7 @@ def _leaf(draw: st.DrawFn, scope: Scope) -> str:
     if form == 10:
         return f"{name} IS {draw(st.sampled_from(('DISTINCT FROM', 'NOT DISTINCT FROM')))} {draw(constant)}"
     if form <= 13 and is_text(column):
-        return draw(_of_text(name))
+        return draw(_of_text(name, column))
     if form == 14:
         alike = [c for c in scope.columns if family(c.type) == family(column.type)]
         return f"{name} {draw(st.sampled_from(OPERATORS))} {scope.name(draw(st.sampled_from(alike)))}"

@@ -18,8 +18,12 @@ def is_text(column: Column) -> bool:
     return KINDS_OF_DATA[column.type] is TEXTS
 
 
-def _parts() -> st.SearchStrategy[str]:
-    return st.sampled_from([text for text in TEXTS if len(text) <= 4])
+@st.composite
+def parts(draw: st.DrawFn, column: Column) -> str:
+    """What some value of a text column begins or ends with."""
+    text = draw(st.sampled_from([value for value in column.pool if value is not None]))
+    most = draw(st.sampled_from((1, 1, 2, 11, 40)))
+    return text[:most] if draw(st.booleans()) else text[-most:]
 
 
 @st.composite
@@ -27,9 +31,9 @@ def leaves(draw: st.DrawFn, columns: tuple[Column, ...]) -> f.Filter:
     """A node without children, about one of the columns."""
     column = draw(st.sampled_from(columns))
     literals = st.sampled_from(column.literals())
-    kind = draw(st.sampled_from((*COMPARISONS, f.In, f.IsNull, f.IsNotNull, *(STRINGS * 2 if is_text(column) else ()))))
+    kind = draw(st.sampled_from((*COMPARISONS, f.In, f.IsNull, f.IsNotNull, *(STRINGS * 3 if is_text(column) else ()))))
     if kind in STRINGS:
-        return kind(column.name, draw(_parts()))
+        return kind(column.name, draw(parts(column)))
     if kind is f.In:
         return f.In(column.name, draw(st.lists(literals, min_size=1, max_size=5)))
     return kind(column.name, draw(literals)) if kind in COMPARISONS else kind(column.name)

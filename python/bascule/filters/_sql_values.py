@@ -253,6 +253,8 @@ class Values:
         if self.dialect == "mysql":
             # As hexadecimal digits: what a backslash means is up to the session's sql_mode.
             return exp.Introducer(this="_utf8mb4", expression=exp.HexString(this=value.encode().hex()))
+        if "\\" in value and self.dialect == "sqlite":
+            return None  # ConnectorX takes it for an escape, whatever SQLite does
         if self.dialect != "postgres" or "\\" not in value:
             return exp.Literal.string(value)
         if kind is Kind.LOOSE:
