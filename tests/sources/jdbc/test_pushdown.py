@@ -120,7 +120,8 @@ def test_a_collation_that_takes_strings_for_equal_loses_no_rows(pg):
     try:
         pg.run("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level1', deterministic = false)")
     except Exception as e:
-        assert "ICU is not supported in this build" in str(e)
+        if "ICU is not supported in this build" not in str(e):
+            raise
         return  # then there are none
     postgres_table(pg, {"ci": ("text COLLATE ci", pushing.STRINGS), "t": ("text", pushing.STRINGS)})
     assert pg.run("SELECT count(*) FROM t WHERE ci = 'a' AND ci COLLATE \"C\" <> 'a'") != ["0"]
