@@ -17,6 +17,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +37,7 @@ from bascule.sources.jdbc._url import Url
 #: Rows that tell the type of a column that declares none.
 _SAMPLE_ROWS = 1000
 _BUSY_TIMEOUT_MS = 10_000
+_CLOSING_S = 2.0
 _MARK = "bascule_first_row"
 #: The descriptors that ADBC has open for us, by path.
 _opened: dict[Path, set[int]] = {}
@@ -217,6 +219,11 @@ class SQLite(Database):
         driver = needs("adbc_driver_sqlite.dbapi")
         with _opening:
             before = _descriptors(self._path)
+            # ConnectorX closes its own on a thread, some time after its read has ended.
+            until = time.monotonic() + _CLOSING_S
+            while self.driver == "connectorx" and before - _opened.get(self._path, set()) and time.monotonic() < until:
+                time.sleep(0.01)
+                before = _descriptors(self._path)
             if before - _opened.get(self._path, set()):
                 raise BasculeError(
                     f"{self.url}: this process has opened the file by another SQLite library meanwhile, such as sqlite3: "
