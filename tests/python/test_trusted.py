@@ -105,3 +105,10 @@ def test_nan_and_null_are_as_everywhere(read):
     assert rows(read("Days", ["id"], [nan])) == []
     assert len(rows(read("Days", ["id"], [f.Not(nan)]))) == 100
     assert rows(read("Days", ["id"], [f.Not(f.In("id", [1, None]))])) == []
+
+
+def test_in_of_no_value_is_applied_here(read):
+    made = read("Claims", ["id"], [f.In("id", [])])
+    assert made.residual == (f.In("id", []),)
+    assert rows(made) == []
+    assert len(rows(read("Claims", ["id"], [f.Not(f.In("id", []))]))) == 100

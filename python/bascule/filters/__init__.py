@@ -39,6 +39,7 @@ from bascule.filters._tree import (
 if TYPE_CHECKING:
     from bascule.filters._apply import filter_table
     from bascule.filters._arrow import to_arrow
+    from bascule.filters._from_arrow import from_arrow
 
 __all__ = [
     "And",
@@ -62,13 +63,14 @@ __all__ = [
     "StringStartsWith",
     "Translated",
     "filter_table",
+    "from_arrow",
     "may_match",
     "pins",
     "to_arrow",
 ]
 
 # These need pyarrow.compute, which takes longer to import than all the rest.
-_LATER = {"filter_table": "_apply", "to_arrow": "_arrow"}
+_LATER = {"filter_table": "_apply", "from_arrow": "_from_arrow", "to_arrow": "_arrow"}
 
 
 def __getattr__(name: str) -> Any:

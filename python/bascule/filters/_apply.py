@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import acero
 
 from bascule.errors import BasculeError
-from bascule.filters._arrow import all_of, to_arrow
+from bascule.filters._arrow import to_arrow
 from bascule.filters._translate import Exactness
-from bascule.filters._tree import Filter
+from bascule.filters._tree import And, Filter, Not, Or
 
 __all__ = ["filter_table"]
 
@@ -21,36 +25,42 @@ def filter_table(filters: Sequence[Filter], table: pa.Table | pa.RecordBatch) ->
     Raises:
         BasculeError: a predicate has no exact expression (see :func:`to_arrow`).
     """
-    expressions = []
-    for filter in filters:
-        said = to_arrow(filter, table.schema)
-        if said.exactness is not Exactness.EXACT:
-            raise BasculeError(f"can't filter rows by {filter!r}: Arrow has no exact expression of it over these types")
-        expressions.append(said.expression)
-    if not expressions:
+    if not filters:
         return table
     whole = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
+    mask = _mask(And(*filters), whole)
     try:
-        kept = whole.filter(all_of(expressions))
-    except pa.ArrowNotImplementedError:
-        # It has no kernel that picks rows of views, not even of other columns than the predicates'.
-        kept = _by_runs(whole, all_of(expressions))
+        return table.filter(mask if isinstance(table, pa.Table) else mask.combine_chunks())
+    except pa.ArrowNotImplementedError:  # No kernel takes rows of some types, views among them: slices do.
+        kept = pa.concat_tables(_runs(whole, mask)).combine_chunks()
     if isinstance(table, pa.Table):
         return kept
-    batches = kept.combine_chunks().to_batches()
+    batches = kept.to_batches()
     return batches[0] if batches else table.slice(0, 0)
 
 
-def _by_runs(table: pa.Table, wanted: Any) -> pa.Table:
-    """The wanted rows as slices, joined."""
-    from pyarrow import dataset
+def _mask(filter: Filter, table: pa.Table) -> pa.ChunkedArray:
+    """What a predicate says of each row."""
+    said = to_arrow(filter, table.schema)
+    if said.exactness is Exactness.EXACT:
+        source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
+        project = acero.Declaration("project", acero.ProjectNodeOptions([said.expression], ["said"]))
+        return acero.Declaration.from_sequence([source, project]).to_table(use_threads=False).column(0)
+    # Too much for one expression, or the part that has none is below.
+    if isinstance(filter, Not):
+        return pc.invert(_mask(filter.child, table))
+    if isinstance(filter, (And, Or)):
+        join = pc.and_kleene if isinstance(filter, And) else pc.or_kleene
+        return reduce(join, (_mask(child, table) for child in filter.children))
+    raise BasculeError(f"can't filter rows by {filter!r}: Arrow has no exact expression of it over these types")
 
-    mask = dataset.dataset(table).to_table(columns={"wanted": wanted})["wanted"].to_pylist()
-    slices, start = [], None
-    for i, is_wanted in enumerate([*mask, False]):
-        if is_wanted and start is None:
-            start = i
-        elif not is_wanted and start is not None:
-            slices.append(table.slice(start, i - start))
-            start = None
-    return pa.concat_tables(slices) if slices else table.slice(0, 0)
+
+def _runs(table: pa.Table, mask: pa.ChunkedArray) -> list[pa.Table]:
+    """The rows that a mask is true for, in slices."""
+    runs, start = [table.slice(0, 0)], 0
+    for said, group in groupby(mask.to_pylist()):
+        length = sum(1 for _ in group)
+        if said:
+            runs.append(table.slice(start, length))
+        start += length
+    return runs

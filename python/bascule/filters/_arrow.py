@@ -1,24 +1,23 @@
 """Predicates as expressions of Arrow compute, with DuckDB's semantics.
 
 Arrow's own differ for NaN, which it says equals nothing and is greater than nothing, so NaN is spelled out. Columns are
-compared with literals of their own type (see ``_order``), so that Arrow casts nothing implicitly. Dictionaries are decoded, views and
-fixed-size bytes are cast to the large types, which have every kernel.
+compared with literals of their own type (see ``_order``), so that Arrow casts nothing implicitly.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bascule.filters._order import as_float, cut, extension_name, family, plain, ticks, value
+from bascule.filters._columns import Column, column_of, has
+from bascule.filters._order import as_float, cut, family, plain, ticks, value
 from bascule.filters._translate import Exactness, Translated, translate
 from bascule.filters._tree import (
+    And,
     Comparison,
     EqualNullSafe,
     EqualTo,
@@ -30,13 +29,15 @@ from bascule.filters._tree import (
     IsNull,
     LessThan,
     LessThanOrEqual,
+    Not,
+    Or,
     StringContains,
     StringEndsWith,
     StringPredicate,
     StringStartsWith,
 )
 
-__all__ = ["all_of", "any_of", "decoded", "to_arrow"]
+__all__ = ["to_arrow"]
 
 Expression: TypeAlias = pc.Expression
 _Said: TypeAlias = Translated[Expression]
@@ -44,6 +45,8 @@ _Said: TypeAlias = Translated[Expression]
 _NO: _Said = Translated(None, Exactness.NO)
 _FEW = 4
 """So many values of an IN are compared one by one."""
+_MOST = 500
+"""So many predicates make one expression: Arrow walks it recursively, and ten thousand overflow the stack."""
 
 
 def to_arrow(filter: Filter, schema: pa.Schema) -> Translated[pc.Expression]:
@@ -58,122 +61,48 @@ def to_arrow(filter: Filter, schema: pa.Schema) -> Translated[pc.Expression]:
         >>> to_arrow(GreaterThan("x", 5), pa.schema({"x": pa.float64()})).expression
         <pyarrow.compute.Expression ((x > 5) or is_nan(x))>
     """
-    return translate(filter, lambda leaf: _leaf(leaf, schema), all_of, any_of, lambda child: ~child)
+    bounded = _bounded(filter, _MOST)
+    if bounded is None:
+        return _NO
+    said = translate(bounded, lambda leaf: _leaf(leaf, schema), _all_of, _any_of, lambda child: ~child)
+    if bounded is filter or said.expression is None:
+        return said
+    return Translated(said.expression, Exactness.SUPERSET)
 
 
-def all_of(parts: Sequence[Expression]) -> Expression:
+def _size(node: Filter) -> int:
+    if isinstance(node, (And, Or)):
+        return 1 + sum(map(_size, node.children))
+    return 1 + _size(node.child) if isinstance(node, Not) else 1
+
+
+def _bounded(node: Filter, most: int) -> Filter | None:
+    """A predicate, or what of its conjuncts is small enough."""
+    if _size(node) <= most:
+        return node
+    kept: list[Filter] = []
+    for child in node.conjuncts():
+        if child is not node and _size(child) <= most - len(kept) - 1:
+            kept.append(child)
+            most -= _size(child) - 1
+    return And(*kept) if kept else None
+
+
+def _all_of(parts: Sequence[Expression]) -> Expression:
     """Expressions joined by AND."""
     return _balanced(parts, lambda a, b: a & b)
 
 
-def any_of(parts: Sequence[Expression]) -> Expression:
+def _any_of(parts: Sequence[Expression]) -> Expression:
     """Expressions joined by OR."""
     return _balanced(parts, lambda a, b: a | b)
 
 
 def _balanced(parts: Sequence[Expression], join: Callable[[Expression, Expression], Expression]) -> Expression:
-    # Arrow walks expressions recursively: ten thousand in a row would overflow its stack.
     if len(parts) == 1:
         return parts[0]
     half = len(parts) // 2
     return join(_balanced(parts[:half], join), _balanced(parts[half:], join))
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column as comparisons see it."""
-
-    field: Expression
-    type: pa.DataType
-    family: str
-
-    def has(self, function: str) -> bool:
-        """Whether this pyarrow can evaluate a function of the column."""
-        return _has(self.type, function)
-
-    def never(self) -> Expression:
-        """False; NULL where the column is."""
-        return self.field < self._least()
-
-    def always(self) -> Expression:
-        """True; NULL where the column is."""
-        if pa.types.is_floating(self.type):
-            return ~self.never()
-        return self.field >= self._least()
-
-    def _least(self) -> pa.Scalar:
-        among = ticks(self.type)
-        if among is not None:
-            return among.scalar(among.first)
-        if pa.types.is_floating(self.type):
-            return pa.scalar(-math.inf, self.type)
-        return pa.scalar("" if self.family == "text" else b"", self.type)
-
-
-def _column(name: str, schema: pa.Schema) -> _Column | None:
-    """A column decoded; None where there is no such column, or where it can't be decoded."""
-    indices = schema.get_all_field_indices(name)
-    if len(indices) != 1:
-        return None
-    type_, field, kind = schema.field(indices[0]).type, pc.field(name), ""
-    found = decoded(type_)
-    if found is None or not _casts(type_, found):
-        return None
-    if found != type_:
-        field = field.cast(found)
-    while isinstance(type_, pa.DictionaryType):
-        type_ = type_.value_type
-    if extension_name(type_) == "arrow.bool8":
-        field, found = field != pa.scalar(0, pa.int8()), pa.bool_()
-    kind = "uuid" if extension_name(type_) == "arrow.uuid" else family(found)
-    return _Column(field, found, kind)
-
-
-def decoded(type_: pa.DataType) -> pa.DataType | None:
-    """The type that a column is compared as; None where it isn't compared."""
-    types = pa.types
-    while isinstance(type_, pa.DictionaryType):
-        type_ = type_.value_type
-    if isinstance(type_, pa.BaseExtensionType):
-        if extension_name(type_) not in ("arrow.bool8", "arrow.json", "arrow.uuid"):
-            return None
-        type_ = type_.storage_type
-    if types.is_string_view(type_):
-        return pa.large_string()
-    if types.is_binary_view(type_) or types.is_fixed_size_binary(type_):
-        return pa.large_binary()
-    if types.is_float16(type_):
-        return pa.float32()
-    return type_ if family(type_) or types.is_null(type_) else None
-
-
-@lru_cache(maxsize=1024)
-def _runs(type_: pa.DataType, make: Callable[[pa.DataType], Expression]) -> bool:
-    # By trying: which kernels there are is nowhere listed, and differs between versions of pyarrow.
-    try:
-        pa.table({"x": pa.array([], type_)}).filter(make(type_))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        return False
-    return True
-
-
-@lru_cache(maxsize=1024)
-def _casts(from_: pa.DataType, to: pa.DataType) -> bool:
-    return from_ == to or _runs(from_, lambda _: pc.field("x").cast(to).is_valid())
-
-
-_PROBES: dict[str, Callable[[pa.DataType], Expression]] = {
-    "less": lambda type_: pc.field("x") < pa.scalar(None, type_),
-    "is_in": lambda type_: pc.field("x").isin(pa.array([], type_)),
-    "is_null": lambda _: pc.field("x").is_null(),
-    "starts_with": lambda _: pc.starts_with(pc.field("x"), "a"),
-    "ends_with": lambda _: pc.ends_with(pc.field("x"), "a"),
-    "match_substring": lambda _: pc.match_substring(pc.field("x"), "a"),
-}
-
-
-def _has(type_: pa.DataType, function: str) -> bool:
-    return _runs(type_, _PROBES[function])
 
 
 def _leaf(node: Filter, schema: pa.Schema) -> _Said:
@@ -181,7 +110,7 @@ def _leaf(node: Filter, schema: pa.Schema) -> _Said:
         return _null_test(node, schema)
     if not isinstance(node, (Comparison, In, StringPredicate)):
         return _NO
-    column = _column(node.column, schema)
+    column = column_of(node.column, schema)
     if column is None:
         return _NO
     if pa.types.is_null(column.type):
@@ -204,23 +133,23 @@ def _null_test(node: IsNull | IsNotNull, schema: pa.Schema) -> _Said:
     field, type_ = pc.field(node.column), schema.field(indices[0]).type
     if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
         # Their values may be NULL where their indices are not.
-        column = _column(node.column, schema)
+        column = column_of(node.column, schema)
         if column is None:
             return _NO
         field = column.field
-    elif pa.types.is_nested(type_) or not _has(type_, "is_null"):
+    elif pa.types.is_nested(type_) or not has(type_, "is_null"):
         return _NO
     return _exact(field.is_null() if isinstance(node, IsNull) else field.is_valid())
 
 
-def _of_nulls(node: Comparison | In | StringPredicate, column: _Column) -> _Said:
+def _of_nulls(node: Comparison | In | StringPredicate, column: Column) -> _Said:
     """A predicate of a column that is all NULL."""
     if isinstance(node, EqualNullSafe):
         return _exact(column.field.is_valid() if node.literal.is_valid else column.field.is_null())
     return _exact(pc.scalar(pa.scalar(None, pa.bool_())))
 
 
-def _string(node: StringPredicate, column: _Column) -> _Said:
+def _string(node: StringPredicate, column: Column) -> _Said:
     make = {
         StringStartsWith: ("starts_with", pc.starts_with),
         StringEndsWith: ("ends_with", pc.ends_with),
@@ -231,7 +160,7 @@ def _string(node: StringPredicate, column: _Column) -> _Said:
     return _exact(make[1](column.field, node.value))
 
 
-def _comparison(kind: type[Comparison], column: _Column, scalar: pa.Scalar) -> _Said:
+def _comparison(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _Said:
     scalar = plain(scalar)
     if kind is EqualNullSafe:
         if not scalar.is_valid:
@@ -263,7 +192,7 @@ def _plainly(kind: type[Comparison], field: Expression, scalar: pa.Scalar) -> Ex
     return field > scalar if kind is GreaterThan else field >= scalar
 
 
-def _of_ticks(kind: type[Comparison], column: _Column, scalar: pa.Scalar) -> _Said:
+def _of_ticks(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _Said:
     among = ticks(column.type)
     at = cut(column.type, among, scalar) if among else None
     if among is None or at is None:
@@ -284,11 +213,7 @@ def _of_ticks(kind: type[Comparison], column: _Column, scalar: pa.Scalar) -> _Sa
     if start >= end or start > among.last or end <= among.first:
         return Translated(column.never(), exactness)
     parts = []
-    if pa.types.is_date64(column.type):
-        # Its days hold milliseconds: two bounds, no equality.
-        parts += [column.field >= among.scalar(start)] if start > among.first else []
-        parts += [column.field < among.scalar(end)] if end <= among.last else []
-    elif start + 1 == end:
+    if start + 1 == end:
         parts.append(column.field == among.scalar(start))
     else:
         # Of two ways to say the same, the one with the literal's own value.
@@ -298,10 +223,10 @@ def _of_ticks(kind: type[Comparison], column: _Column, scalar: pa.Scalar) -> _Sa
         if end <= among.last:
             upto = kind is not LessThan
             parts.append(column.field <= among.scalar(end - 1) if upto else column.field < among.scalar(end))
-    return Translated(all_of(parts) if parts else column.always(), exactness)
+    return Translated(_all_of(parts) if parts else column.always(), exactness)
 
 
-def _of_floats(kind: type[Comparison], column: _Column, scalar: pa.Scalar) -> _Said:
+def _of_floats(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _Said:
     if family(scalar.type) != "number":
         return _NO
     field, type_ = column.field, column.type
@@ -327,7 +252,7 @@ def _of_floats(kind: type[Comparison], column: _Column, scalar: pa.Scalar) -> _S
             parts.append(field >= low)
         if kind in (EqualTo, LessThan, LessThanOrEqual):
             parts.append(field <= high)
-        expression = all_of(parts)
+        expression = _all_of(parts)
     else:
         if number != wanted:
             # A FLOAT column and a DOUBLE between two of its values.
@@ -352,10 +277,11 @@ def _rounds_as_duckdb(scalar: pa.Scalar, type_: pa.DataType) -> bool:
     return bool(unscaled < 2**53 and -22 <= exponent <= 0)
 
 
-def _in(node: In, column: _Column) -> _Said:
+def _in(node: In, column: Column) -> _Said:
     scalars = [plain(scalar) for scalar in node.literals]
     valid = [scalar for scalar in scalars if scalar.is_valid]
-    exactness, parts, points = Exactness.EXACT, [], []
+    exactness, parts = Exactness.EXACT, list[Expression]()
+    points: list[pa.Scalar] = []
     for scalar in valid:
         point = _point(column, scalar)
         if point is not None:
@@ -370,25 +296,28 @@ def _in(node: In, column: _Column) -> _Said:
         # is_in says false of NULL: never() makes it NULL.
         parts += [column.field.isin(pa.array(points, column.type)), column.never()]
     else:
-        parts += [column.field == pa.scalar(point, column.type) for point in dict.fromkeys(points)]
+        parts += [column.field == point for point in points]
     if len(valid) < len(scalars):
         parts.append(column.field == pa.scalar(None, column.type))
-    return Translated(any_of(parts) if parts else column.never(), exactness)
+    if len(parts) > _MOST:
+        return _NO
+    return Translated(_any_of(parts) if parts else column.never(), exactness)
 
 
-def _point(column: _Column, scalar: pa.Scalar) -> list[Any] | None:
-    """The values of the column, as Python's, that equal a literal where ``is_in`` can say so."""
-    if column.family != family(scalar.type):
-        return None
-    if column.family in ("text", "bytes", "uuid"):
-        return [value(scalar)]
-    if pa.types.is_floating(column.type) and pa.types.is_floating(scalar.type):
-        number = value(scalar)
-        if math.isnan(number) or as_float(scalar, column.type) != number:
-            return None
-        return [0.0, -0.0] if number == 0 else [number]
+def _point(column: Column, scalar: pa.Scalar) -> list[pa.Scalar] | None:
+    """The values of the column that equal a literal, where they are few enough to be listed."""
     among = ticks(column.type)
-    if among is None or not (pa.types.is_integer(column.type) and pa.types.is_integer(scalar.type)):
+    if among is not None:
+        at = cut(column.type, among, scalar)
+        if at is None or not at.exact or at.high - at.low > 1:
+            return None
+        return [among.scalar(at.low)] if among.first <= at.low < at.high <= among.last + 1 else []
+    if not pa.types.is_floating(column.type):
+        return [pa.scalar(value(scalar), column.type)] if column.family == family(scalar.type) else None
+    if not pa.types.is_floating(scalar.type):
         return None
     number = value(scalar)
-    return [number] if among.first <= number <= among.last else []
+    if math.isnan(number) or as_float(scalar, column.type) != number:
+        return None
+    # is_in tells 0.0 from -0.0.
+    return [pa.scalar(each, column.type) for each in ((0.0, -0.0) if number == 0 else (number,))]

@@ -93,7 +93,7 @@ class Ticks:
 
 
 def ticks(type_: pa.DataType) -> Ticks | None:
-    """The ticks of a column's type; None for what has none: text, bytes, floating point."""
+    """The ticks of a type that columns are compared as; None for what has none: text, bytes, floating point."""
     types = pa.types
     if types.is_boolean(type_):
         return Ticks(0, 1, Fraction(1), lambda tick: pa.scalar(bool(tick), type_))
@@ -109,10 +109,6 @@ def ticks(type_: pa.DataType) -> Ticks | None:
             return pa.scalar(decimal.Decimal((int(tick < 0), digits, -scale)), type_)
 
         return Ticks(-last, last, Fraction(10) ** -scale, as_decimal)
-    if types.is_date64(type_):
-        # A day, although it counts milliseconds: DuckDB drops what is beyond the day.
-        reach = 2**63 // 86_400_000 - 1
-        return Ticks(-reach, reach, Fraction(_DAY), lambda tick: pa.scalar(tick * 86_400_000, type_))
     if types.is_temporal(type_) and type_ != pa.month_day_nano_interval():
         unit = _DAY if types.is_date(type_) else _NANOSECONDS[type_.unit]
         reach = 2 ** (type_.bit_width - 1)

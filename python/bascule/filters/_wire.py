@@ -172,7 +172,7 @@ def dump(filters: Iterable[Filter]) -> bytes:
     """Predicates, joined by AND, as the core reads them.
 
     Raises:
-        ValueError: one has a literal whose type the core has no word for.
+        ValueError: one has a literal whose type the core has no word for, or is an IN of no value.
     """
     out = bytearray()
     conjuncts = list(filters)
@@ -195,6 +195,8 @@ def _put(out: bytearray, filter: Filter) -> None:
         literals = (filter.literal,)
     elif isinstance(filter, In):
         literals = filter.literals
+        if not literals:
+            raise ValueError("an IN of no value can't be told to a source")
     elif isinstance(filter, StringPredicate):
         literals = (pa.scalar(filter.value),)
     out += _str(filter.columns[0].encode("utf-8", "surrogatepass"))
