@@ -47,7 +47,7 @@ SAID = [
                 "`folded` = ? AND CAST(CAST(`folded` AS CHAR CHARACTER SET utf8mb4) AS BINARY) = CAST(? AS BINARY)",
                 "`folded` = _utf8mb4 x'615c2762' AND CAST(CAST(`folded` AS CHAR CHARACTER SET utf8mb4) AS BINARY) = x'615c2762'",
             ),
-            "sqlite": ('"folded" COLLATE BINARY = ?', "\"folded\" COLLATE BINARY = 'a\\''b'"),
+            "sqlite": ('"folded" COLLATE BINARY = ?', None),  # ConnectorX would take the backslash for an escape
             "duckdb": ('"folded" COLLATE "C" = CAST(? AS TEXT)', "\"folded\" COLLATE \"C\" = 'a\\''b'"),
         },
     ),
@@ -109,6 +109,9 @@ SAID = [
 def test_a_predicate_is_said_in_each_dialects_words(node, dialect, expected):
     for inline, text in zip((False, True), expected, strict=True):
         made = to_sql(node, dialect, KNOWN, inline=inline).expression
+        if text is None:
+            assert made is None
+            continue
         assert made is not None
         assert made.text == text
         assert len(made.parameters) == (0 if inline else len(re.findall(r"\$\d|\?", text)))
