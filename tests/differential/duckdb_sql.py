@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bascule import filters as f
 from differential.data import PER_SECOND, Column, Data
-from differential.predicates import is_text, parts
+from differential.predicates import is_text, parts, trees
 
 TABLE = "{s}"
 
@@ -214,11 +214,11 @@ def _pattern(text: str) -> str:
 def _of_text(draw: st.DrawFn, name: str, column: Column) -> str:
     """A predicate of a text column."""
     text = draw(parts(column))
-    form = draw(st.integers(0, 7))
-    if form <= 2:
+    form = draw(st.integers(0, 8))
+    if form <= 3:
         function = draw(st.sampled_from(("starts_with", "prefix", "ends_with", "suffix", "contains")))
         return f"{draw(st.sampled_from(('', 'NOT ')))}{function}({name}, {text_sql(text)})"
-    if form <= 4:
+    if form <= 5:
         around = draw(st.sampled_from(("{}%", "%{}", "%{}%", "{}", "_{}", "{}_%", "%{}_", "%{}%{}%")))
         negated = draw(st.sampled_from(("LIKE", "LIKE", "NOT LIKE", "ILIKE")))
         if draw(st.booleans()):
@@ -266,7 +266,7 @@ def _leaf(draw: st.DrawFn, scope: Scope) -> str:
         return f"{name} IS {draw(st.sampled_from(('NULL', 'NOT NULL')))}"
     if form == 10:
         return f"{name} IS {draw(st.sampled_from(('DISTINCT FROM', 'NOT DISTINCT FROM')))} {draw(constant)}"
-    if form <= 13 and is_text(column):
+    if (form <= 13 or form >= 20) and is_text(column):
         return draw(_of_text(name, column))
     if form == 14:
         alike = [c for c in scope.columns if family(c.type) == family(column.type)]
@@ -415,6 +415,12 @@ def not_offered(function: Shape) -> Shape:
 @shape
 def plain(p: Pick) -> str:
     return f"SELECT * FROM {TABLE} WHERE {p.where()}"
+
+
+@shape
+def tree(p: Pick) -> str:
+    """A predicate that is a tree, every kind of node among them."""
+    return f"SELECT * FROM {TABLE} WHERE {filter_sql(p.draw(trees(p.scope.columns, depth=2)))}"
 
 
 @shape
