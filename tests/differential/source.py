@@ -118,3 +118,17 @@ class Planned(Hinted):
     ) -> Iterator[pa.RecordBatch]:
         for batch in super().read_partition(spec, options, filters=filters):
             yield batch if columns is None else batch.select(columns)
+
+
+class Claims(Planned):
+    """Applies all predicates exactly, and says so. With a ``mutant`` it lies."""
+
+    def push_filters(self, filters: tuple[f.Filter, ...], options: dict[str, str]) -> tuple[f.Filter, ...]:
+        return ()
+
+
+class ClaimsSome(Planned):
+    """Claims those of one column only."""
+
+    def push_filters(self, filters: tuple[f.Filter, ...], options: dict[str, str]) -> tuple[f.Filter, ...]:
+        return tuple(filter for filter in filters if len(filter.columns) != 1)
