@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from differential import source
 from differential.conftest import examples
-from differential.data import Data, tables
+from differential.data import KINDS, Data, tables
 from differential.duckdb_sql import NOT_OFFERED, OFFERED, Query, queries
 from differential.predicates import KINDS as NODES
 from differential.reference import MUTANTS
@@ -116,6 +116,34 @@ def test_every_kind_of_predicate_reached_the_source(reached):
     names = {kind.__name__ for kind in NODES}
     assert names <= {kind for kind, _ in reached}
     assert {f"process {name}" for name in names} <= {kind for kind, _ in reached}
+
+
+#: Types whose values DuckDB does not keep (date64's time of day, nanoseconds of durations) or that predicates have no literals of.
+NO_COMPARISON = {pa.date64(), *map(pa.duration, ("s", "ms", "us", "ns")), pa.uuid()}
+
+
+@pytest.mark.parametrize("type_", KINDS, ids=str)
+def test_predicates_of_a_type_reach_the_source(type_, bench):
+    """And change no answer. Of some types only whether they are NULL."""
+    arrived: set[str] = set()
+
+    @examples(f"type {type_}", 6)
+    @hypothesis.given(cases("tree", type_))
+    def run(case):
+        data, of_shape, by_name = case
+        with bench.table(data) as (table, folder):
+            for query in of_shape:
+                expected = answer(bench.con, query.over(table))
+                source.arrived.clear()
+                difference = expected.difference(
+                    answer(bench.con, query.over(call("Hinted", by_name, folder=str(folder))))
+                )
+                assert not difference, f"{difference}; hints: {source.arrived}"
+                for filters in source.arrived:
+                    arrived.update(kind for kind, of in source.kinds(filters, data.schema) if of == str(type_))
+
+    run()
+    assert bool(arrived - {"IsNull", "IsNotNull"}) == (type_ not in NO_COMPARISON)
 
 
 class Found(Exception):
