@@ -158,7 +158,7 @@ NEVER_SEEN = ("LessOrEqualForLess",)
 def test_a_mutant_of_the_source_is_found(name, bench):
     """A source that drops what it must keep; what it only keeps DuckDB drops itself (test_trees has those)."""
 
-    @examples(f"mutant {name}", 500, shrink=False)
+    @examples(f"mutant {name}", 1500, shrink=False)
     @hypothesis.given(cases("tree", MUTANTS[name].of))
     def run(case):
         data, of_shape, by_name = case

@@ -94,7 +94,7 @@ class Found(Exception):
 def finds(bench: Bench, name: str) -> str:
     """Looks for a difference between DuckDB and a mutant; what it is, or ""."""
 
-    @examples(name, 400, shrink=False)
+    @examples(name, 2000, shrink=False)
     @hypothesis.given(cases(MUTANTS[name].of))
     def run(case):
         data, said = case
