@@ -110,4 +110,4 @@ def complaints() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(complaints()))
+    sys.exit("\n".join(complaints()) or None)
