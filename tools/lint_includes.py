@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "include": (),
     "src/base": ("bascule.h", "base/"),
-    "src/filter": ("bascule.h", "base/", "filter/", "nanoarrow/"),
+    "src/filter": ("bascule.h", "base/", "filter/"),
     "src/process": ("bascule.h", "base/", "process/", "nanoarrow/"),
     "src/source": ("bascule.h", "base/", "source/", "nanoarrow/"),
     "src/scan": ("bascule.h", "base/", "filter/", "source/", "scan/", "nanoarrow/"),

@@ -150,17 +150,6 @@ int bsc_filter_join(enum bsc_filter_kind kind, struct bsc_filter *const *childre
 	return BSC_OK;
 }
 
-void bsc__filter_columns(const struct bsc_filter *filter, bool *seen)
-{
-	if (filter && bsc__filter_is_joint(filter->kind)) {
-		for (size_t i = 0; i < filter->n; i++) {
-			bsc__filter_columns(filter->children[i], seen);
-		}
-	} else if (filter) {
-		seen[filter->column] = true;
-	}
-}
-
 /* ---- as bytes ---- */
 
 static bool is_named_once(const struct ArrowSchema *schema, int64_t column)

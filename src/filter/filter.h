@@ -1,7 +1,7 @@
 /* filter: the neutral predicate tree. Between engines, which build one of what their
  * query asks (bascule.h), and classes, which meet it as bascule.filters. Says nothing
  * of what a predicate selects: that is bascule.filters', and the engines' that check.
- * May include base and nanoarrow. No locks: a tree is immutable once built.
+ * May include base. No locks: a tree is immutable once built.
  *
  * As bytes, for Python in this process and in workers, numbers little-endian, *str* as
  * in base/bytes.h:
@@ -35,8 +35,5 @@ bool bsc__filter_is_joint(enum bsc_filter_kind kind);
 /* The filters that `filter` joins by AND; NULL: none. Each that reads a column whose name another
  * column has can't be said, and is left out: what remains selects more rows. schema: borrowed. */
 void bsc__filters_put(struct bsc__bytes *out, const struct bsc_filter *filter, const struct ArrowSchema *schema);
-
-/* Sets seen[column] for each column that it reads. filter: may be NULL. */
-void bsc__filter_columns(const struct bsc_filter *filter, bool *seen);
 
 #endif

@@ -122,18 +122,6 @@ static void test_filter_of_a_name_that_two_columns_have_is_left_out(void **state
 	bsc_filter_free(tree);
 }
 
-static void test_columns_are_found_at_every_depth(void **state)
-{
-	struct fixture *f = *state;
-	struct bsc_filter *tree = some_tree(f);
-	bool seen[LENGTH(columns)] = {false};
-	bsc__filter_columns(NULL, seen);
-	assert_false(seen[0] || seen[1]);
-	bsc__filter_columns(tree, seen);
-	assert_true(seen[0] && seen[1] && !seen[2] && !seen[3]);
-	bsc_filter_free(tree);
-}
-
 static void test_trees_are_equal_literal_for_literal(void **state)
 {
 	struct fixture *f = *state;
@@ -247,7 +235,6 @@ int main(void)
 	    TEST(test_what_is_written_is_read_again),
 	    TEST(test_no_filter_is_an_empty_list),
 	    TEST(test_filter_of_a_name_that_two_columns_have_is_left_out),
-	    TEST(test_columns_are_found_at_every_depth),
 	    TEST(test_trees_are_equal_literal_for_literal),
 	    TEST(test_what_is_no_predicate_is_refused),
 	    TEST(test_deep_tree_is_refused_and_its_child_stays),
