@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from bascule.filters._columns import Column, column_of, has
 from bascule.filters._order import as_float, cut, family, plain, ticks, value
-from bascule.filters._translate import Exactness, Translated, translate
+from bascule.filters._translate import NO, Exactness, Translated, translate
 from bascule.filters._tree import (
     And,
     Comparison,
@@ -42,7 +42,6 @@ __all__ = ["to_arrow"]
 Expression: TypeAlias = pc.Expression
 _Said: TypeAlias = Translated[Expression]
 
-_NO: _Said = Translated(None, Exactness.NO)
 _FEW = 4
 """So many values of an IN are compared one by one."""
 _MOST = 500
@@ -63,7 +62,7 @@ def to_arrow(filter: Filter, schema: pa.Schema) -> Translated[pc.Expression]:
     """
     bounded = _bounded(filter, _MOST)
     if bounded is None:
-        return _NO
+        return NO
     said = translate(bounded, lambda leaf: _leaf(leaf, schema), _all_of, _any_of, lambda child: ~child)
     if bounded is filter or said.expression is None:
         return said
@@ -109,16 +108,16 @@ def _leaf(node: Filter, schema: pa.Schema) -> _Said:
     if isinstance(node, (IsNull, IsNotNull)):
         return _null_test(node, schema)
     if not isinstance(node, (Comparison, In, StringPredicate)):
-        return _NO
+        return NO
     column = column_of(node.column, schema)
     if column is None:
-        return _NO
+        return NO
     if pa.types.is_null(column.type):
         return _of_nulls(node, column)
     if isinstance(node, StringPredicate):
         return _string(node, column)
     if not column.has("less"):
-        return _NO
+        return NO
     return _in(node, column) if isinstance(node, In) else _comparison(type(node), column, node.literal)
 
 
@@ -129,16 +128,16 @@ def _exact(expression: Expression) -> _Said:
 def _null_test(node: IsNull | IsNotNull, schema: pa.Schema) -> _Said:
     indices = schema.get_all_field_indices(node.column)
     if len(indices) != 1:
-        return _NO
+        return NO
     field, type_ = pc.field(node.column), schema.field(indices[0]).type
     if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
         # Their values may be NULL where their indices are not.
         column = column_of(node.column, schema)
         if column is None:
-            return _NO
+            return NO
         field = column.field
     elif pa.types.is_nested(type_) or not has(type_, "is_null"):
-        return _NO
+        return NO
     return _exact(field.is_null() if isinstance(node, IsNull) else field.is_valid())
 
 
@@ -156,7 +155,7 @@ def _string(node: StringPredicate, column: Column) -> _Said:
         StringContains: ("match_substring", pc.match_substring),
     }.get(type(node))
     if make is None or column.family != "text" or not column.has(make[0]):
-        return _NO
+        return NO
     return _exact(make[1](column.field, node.value))
 
 
@@ -167,18 +166,18 @@ def _comparison(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _S
             return _exact(column.field.is_null())
         equal = _comparison(EqualTo, column, scalar)
         if equal.expression is None:
-            return _NO
+            return NO
         return Translated(column.field.is_valid() & equal.expression, equal.exactness)
     if not scalar.is_valid:
         return _exact(column.field == pa.scalar(None, column.type))
     if kind not in (EqualTo, LessThan, LessThanOrEqual, GreaterThan, GreaterThanOrEqual):
-        return _NO
+        return NO
     if pa.types.is_floating(column.type):
         return _of_floats(kind, column, scalar)
     if ticks(column.type) is not None:
         return _of_ticks(kind, column, scalar)
     if column.family != family(scalar.type):
-        return _NO
+        return NO
     return _exact(_plainly(kind, column.field, pa.scalar(value(scalar), column.type)))
 
 
@@ -196,7 +195,7 @@ def _of_ticks(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _Sai
     among = ticks(column.type)
     at = cut(column.type, among, scalar) if among else None
     if among is None or at is None:
-        return _NO
+        return NO
     # The ticks of the result, from start to before end.
     start, end = among.first, among.last + 1
     if kind is LessThan:
@@ -228,7 +227,7 @@ def _of_ticks(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _Sai
 
 def _of_floats(kind: type[Comparison], column: Column, scalar: pa.Scalar) -> _Said:
     if family(scalar.type) != "number":
-        return _NO
+        return NO
     field, type_ = column.field, column.type
     if pa.types.is_floating(scalar.type):
         wanted = value(scalar)
@@ -289,7 +288,7 @@ def _in(node: In, column: Column) -> _Said:
             continue
         equal = _comparison(EqualTo, column, scalar)
         if equal.expression is None:
-            return _NO
+            return NO
         exactness = min(exactness, equal.exactness)
         parts.append(equal.expression)
     if len(points) > _FEW and column.has("is_in"):
@@ -300,7 +299,7 @@ def _in(node: In, column: Column) -> _Said:
     if len(valid) < len(scalars):
         parts.append(column.field == pa.scalar(None, column.type))
     if len(parts) > _MOST:
-        return _NO
+        return NO
     return Translated(_any_of(parts) if parts else column.never(), exactness)
 
 

@@ -29,7 +29,6 @@ from bascule.filters._tree import (
     LessThanOrEqual,
     Not,
     Or,
-    StringPredicate,
     StringStartsWith,
 )
 
@@ -105,8 +104,6 @@ def _of_leaf(filter: Filter, low: Any, high: Any) -> int:
         return found
     if isinstance(filter, StringStartsWith) and _is_before(low, high, filter.value):
         return _FALSE | _NULL
-    if isinstance(filter, StringPredicate):
-        return _ANYTHING
     return _ANYTHING
 
 

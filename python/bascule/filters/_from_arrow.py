@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from bascule.filters._columns import decoded
 from bascule.filters._metadata import metadata_of
 from bascule.filters._order import extension_name, family, ticks, value
-from bascule.filters._translate import Exactness, Translated
+from bascule.filters._translate import NO, Exactness, Translated
 from bascule.filters._tree import (
     And,
     Comparison,
@@ -43,7 +43,6 @@ __all__ = ["from_arrow"]
 
 _Read: TypeAlias = Translated[Filter]
 
-_NO: _Read = Translated(None, Exactness.NO)
 _NAN = float("nan")
 _COMPARISONS: dict[str, type[Comparison]] = {
     "equal": EqualTo,
@@ -83,7 +82,7 @@ def from_arrow(expression: pc.Expression, schema: pa.Schema) -> Translated[Filte
     try:
         return _Reader(schema).read(_parsed(expression), True)
     except (pa.ArrowNotImplementedError, RecursionError):  # A column by its position, options that have no pickle.
-        return _NO
+        return NO
 
 
 @dataclass
@@ -133,7 +132,7 @@ class _Reader:
         if node.kind == "field_ref":
             return self._flag(node, want)
         if node.kind != "call":
-            return _NO
+            return NO
         name, arguments = node.value, node.arguments
         if name == "invert":
             return self.read(arguments[0], not want)
@@ -143,7 +142,7 @@ class _Reader:
             return self._compared(node, want)
         column = self._column(arguments[0]) if arguments else None
         if column is None:
-            return _NO
+            return NO
         return self._of_column(node, column, want)
 
     def _joined(self, node: _Node, want: bool) -> _Read:
@@ -156,9 +155,9 @@ class _Reader:
             exactness = min(exactness, Exactness.SUPERSET)
         if node.value.startswith("and") is want:
             if not said:
-                return _NO
+                return NO
             return Translated(_join(And, said), max(exactness, Exactness.SUPERSET))
-        return _NO if exactness is Exactness.NO else Translated(_join(Or, said), exactness)
+        return NO if exactness is Exactness.NO else Translated(_join(Or, said), exactness)
 
     def _with_nan(self, node: _Node) -> _Read | None:
         """``x > 5 or is_nan(x)``, which is our ``x > 5``."""
@@ -174,7 +173,7 @@ class _Reader:
     def _flag(self, node: _Node, want: bool) -> _Read:
         column = self._column(node)
         if column is None or not pa.types.is_boolean(column.type):
-            return _NO
+            return NO
         return _exact(EqualTo(column.name, want))
 
     def _column(self, node: _Node) -> _Column | None:
@@ -215,24 +214,24 @@ class _Reader:
             return _exact(IsNotNull(column.name) if want else null)
         if name == "is_nan":
             if not floating:
-                return _NO
+                return NO
             return _exact(nan if want else LessThan(column.name, _NAN))
         if name in _STRINGS and family(column.type) == "text" and not options["ignore_case"].as_py():
             text = _STRINGS[name](column.name, _text(options["pattern"]))
             return _exact(text if want else Not(text))
-        return self._among(node, column, want) if name == "is_in" else _NO
+        return self._among(node, column, want) if name == "is_in" else NO
 
     def _among(self, node: _Node, column: _Column, want: bool) -> _Read:
         values = node.options.get("value_set")
         matching = node.options.get("null_matching_behavior")
         if values is None or matching is None or matching.as_py() not in (0, 1) or not pa.types.is_list(values.type):
-            return _NO
+            return NO
         scalars = list(values.values)
         valid = [self._literal(column, scalar) for scalar in scalars if scalar.is_valid]
         known = [scalar for scalar in valid if scalar is not None]
         alike = all(scalar.type == column.type for scalar in scalars) or family(column.type) in ("text", "bytes")
         if len(known) < len(valid) or not column.compares or not alike:
-            return _NO
+            return NO
         null_too = len(valid) < len(scalars) and matching.as_py() == 0
         among = In(column.name, known)
         exactness = Exactness.EXACT
@@ -241,7 +240,7 @@ class _Reader:
             bits = {str(scalar.as_py()) for scalar in known if scalar.as_py() == 0}
             if len(bits) < 2:
                 if not want:
-                    return _NO
+                    return NO
                 exactness = Exactness.SUPERSET
         # Arrow's is_in is never NULL.
         if want:
@@ -258,13 +257,13 @@ class _Reader:
             left, right, name = right, left, _MIRRORED.get(name, name)
         column = self._column(left)
         if column is None or right.kind != "literal" or not column.compares:
-            return _NO
+            return NO
         scalar = right.value
         if not scalar.is_valid:
             return _exact(EqualTo(column.name, pa.scalar(None, column.type)))
         literal = self._literal(column, scalar)
         if literal is None:
-            return _NO
+            return NO
         if name == "not_equal":
             name, want = "equal", not want
         kind = _COMPARISONS[name]
@@ -363,7 +362,7 @@ def _of_days(kind: type[Comparison], name: str, literal: pa.Scalar, want: bool) 
     # Arrow compares the milliseconds of a date64, DuckDB days.
     if kind in (LessThan, GreaterThanOrEqual):
         return _exact(_either(kind, name, literal, want))
-    return Translated(EqualTo(name, literal), Exactness.SUPERSET) if kind is EqualTo and want else _NO
+    return Translated(EqualTo(name, literal), Exactness.SUPERSET) if kind is EqualTo and want else NO
 
 
 def _same_kind(column: pa.DataType, type_: pa.DataType, scalar: pa.Scalar | None = None) -> bool:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from bascule.errors import BasculeError
 from bascule.filters._sql_rules import Kind, SqlColumn, dialect_of
-from bascule.filters._translate import Exactness, Translated, translate
+from bascule.filters._translate import NO, Translated, translate
 from bascule.filters._tree import And, Filter, Not, Or
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = ["Kind", "Sql", "SqlColumn", "to_sql"]
 _PARAMETER_LIMIT = 10_000
 #: How deep a predicate may be nested. SQLite takes 1,000 levels of expressions, of which each makes several.
 _DEPTH_LIMIT = 30
-_NO: Translated[Any] = Translated(None, Exactness.NO)
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def to_sql(
     values = Values(row, inline)
     leaves = Leaves(values, columns)
     if _depth(filter) > _DEPTH_LIMIT:
-        return _NO
+        return NO
     made = translate(
         filter,
         leaves.leaf,
@@ -93,10 +92,10 @@ def to_sql(
         lambda part: exp.not_(exp.paren(part, copy=False), copy=False),
     )
     if made.expression is None:
-        return _NO
+        return NO
     nodes = [n for n in made.expression.find_all(exp.Placeholder, exp.Parameter, bfs=False) if values.is_bound(n)]
     if leaves.n_values > _PARAMETER_LIMIT:
-        return _NO
+        return NO
     parameters = tuple(values.bound(node) for node in nodes)
     if row == "postgres":
         for i, node in enumerate(nodes):

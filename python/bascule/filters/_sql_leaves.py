@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from bascule.filters._sql_rules import IN_LIMIT, Kind, SqlColumn, kind_of_literal, null_rule, rule
 from bascule.filters._sql_values import Values, fitted
-from bascule.filters._translate import Exactness, Translated
+from bascule.filters._translate import NO, Exactness, Translated
 from bascule.filters._tree import (
     Comparison,
     EqualNullSafe,
@@ -32,7 +32,6 @@ from bascule.filters._tree import (
 __all__ = ["Leaves"]
 
 _ESCAPE = "!"
-_NO: Translated[Any] = Translated(None, Exactness.NO)
 
 
 class Leaves:
@@ -52,16 +51,16 @@ class Leaves:
     def leaf(self, node: Filter) -> Translated[exp.Expr]:
         if isinstance(node, (IsNull, IsNotNull)):
             column = self._column(node.column, Kind.OTHER)
-            return _NO if column is None else self._null(column, isinstance(node, IsNull))
+            return NO if column is None else self._null(column, isinstance(node, IsNull))
         if isinstance(node, StringPredicate):
             column = self._column(node.column, Kind.LOOSE)
             value = None if column is None else fitted(pa.scalar(node.value), column.kind, self._dialect)
-            return _NO if column is None or value is None else self._match(node, column, value)
+            return NO if column is None or value is None else self._match(node, column, value)
         if isinstance(node, In):
             return self._in(node)
         if isinstance(node, Comparison):
             return self._comparison(node)
-        return _NO
+        return NO
 
     def _column(self, name: str, otherwise: Kind) -> SqlColumn | None:
         if self._columns is not None:
@@ -84,18 +83,18 @@ class Leaves:
     def _comparison(self, node: Comparison) -> Translated[exp.Expr]:
         column = self._column(node.column, kind_of_literal(node.literal.type))
         if column is None:
-            return _NO
+            return NO
         if isinstance(node, EqualNullSafe) and not node.literal.is_valid:
             return self._null(column, True)
         value = fitted(node.literal, column.kind, self._dialect)
         if value is None:
-            return _NO
+            return NO
         self.n_values += 1
         exactness = rule(self._dialect, column.kind)
         if type(node) in self._orders:
             return self._said(self._order(self._orders[type(node)], column, value), exactness.order)
         if not isinstance(node, (EqualTo, EqualNullSafe)):
-            return _NO
+            return NO
         made = self._said(self._equal(column, [value]), exactness.equal)
         if made.expression is None or isinstance(node, EqualTo):
             return made
@@ -108,14 +107,14 @@ class Leaves:
     def _in(self, node: In) -> Translated[exp.Expr]:
         literals = [scalar for scalar in node.literals if scalar.is_valid]
         if not literals:
-            return _NO
+            return NO
         kinds = {kind_of_literal(scalar.type) for scalar in literals}
         column = self._column(node.column, kinds.pop() if len(kinds) == 1 else Kind.OTHER)
         if column is None:
-            return _NO
+            return NO
         found = [fitted(scalar, column.kind, self._dialect) for scalar in literals]
         if any(value is None for value in found):
-            return _NO
+            return NO
         exactness = rule(self._dialect, column.kind)
         if len(found) > IN_LIMIT:
             return self._span(column, found)
@@ -135,7 +134,7 @@ class Leaves:
         return self._said(None if low is None or high is None else exp.and_(low, high, copy=False), exactness)
 
     def _said(self, made: exp.Expr | None, exactness: Exactness) -> Translated[exp.Expr]:
-        return _NO if made is None or exactness is Exactness.NO else Translated(made, exactness)
+        return NO if made is None or exactness is Exactness.NO else Translated(made, exactness)
 
     # ---- comparisons ----
 
@@ -213,7 +212,7 @@ class Leaves:
     def _match(self, node: StringPredicate, column: SqlColumn, value: str) -> Translated[exp.Expr]:
         exactness = rule(self._dialect, column.kind).match
         if exactness is Exactness.NO:
-            return _NO
+            return NO
         self.n_values += 2
         made = {"postgres": self._like, "mysql": self._match_mysql, "sqlite": self._match_sqlite}.get(
             self._dialect, self._match_duckdb

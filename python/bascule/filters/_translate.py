@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bascule.filters._tree import And, Filter, Not, Or
 
@@ -42,7 +42,8 @@ class Translated(Generic[T]):
     exactness: Exactness
 
 
-NO: Translated[object] = Translated(None, Exactness.NO)
+NO: Translated[Any] = Translated(None, Exactness.NO)
+"""What can't be translated."""
 
 
 def translate(
@@ -64,7 +65,7 @@ def translate(
         if isinstance(node, Not):
             child = go(node.child)
             if child.exactness is not Exactness.EXACT or child.expression is None:
-                return Translated(None, Exactness.NO)
+                return NO
             return Translated(negation(child.expression), Exactness.EXACT)
         if not isinstance(node, (And, Or)):
             return leaf(node)
@@ -73,10 +74,10 @@ def translate(
         worst = min(child.exactness for child in children)
         if isinstance(node, Or):
             if worst is Exactness.NO:
-                return Translated(None, Exactness.NO)
+                return NO
             return Translated(said[0] if len(said) == 1 else disjunction(said), worst)
         if not said:
-            return Translated(None, Exactness.NO)
+            return NO
         exactness = max(worst, Exactness.SUPERSET)
         return Translated(said[0] if len(said) == 1 else conjunction(said), exactness)
 
