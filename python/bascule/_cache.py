@@ -21,7 +21,7 @@ _MOST_PLANS = 64
 
 
 class Entry:
-    """What is known of one source. Missing attributes are not known yet."""
+    """What is known of one source: what ``known`` and ``plans`` have no key of is not known yet."""
 
     def __init__(self, cls: type, ttl: float) -> None:
         self.cls = cls

@@ -215,7 +215,7 @@ class Instance:
     def infer(self) -> object:
         """Asks the instance for its schema, if that isn't known. Returns what exports it."""
         self.step = "infer_schema"
-        known = self._cached.known if self._cached else {}
+        known = self._known
         schema = known["schema"] if "schema" in known else self.object.infer_schema(self.options)
         if not hasattr(schema, "__arrow_c_schema__"):
             raise ContractError(f"returned {a(schema)}, expected a pyarrow.Schema")
@@ -226,6 +226,15 @@ class Instance:
         self.inferred = True
         known["schema"] = schema
         return schema
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        """What is kept of the class's answers; where nothing may be kept, an empty one that nobody keeps."""
+        return self._cached.known if self._cached else {}
+
+    @property
+    def _takes_filters(self) -> bool:
+        return "filters" in (*self._plan_takes, *self._read_takes)
 
     def _keep_secrets(self) -> None:
         self.secrets = sorted({*self.secrets, *self.options.secrets()}, key=len, reverse=True)
@@ -238,7 +247,7 @@ class Instance:
 
         An estimate changes no result, so what the class raises is logged.
         """
-        known = self._cached.known if self._cached else {}
+        known = self._known
         try:
             found = known["statistics"] if "statistics" in known else self._asked_statistics()
         except Exception as e:
@@ -278,7 +287,7 @@ class Instance:
             if filter not in filters:
                 raise ContractError(f"returned {filter!r:.200}, which is none of the predicates that it was given")
         claimed = [filter not in left for filter in filters]
-        if any(claimed) and "filters" not in (*self._plan_takes, *self._read_takes):
+        if any(claimed) and not self._takes_filters:
             raise ContractError(
                 "claims predicates, but neither plan_partitions nor read_partition takes them: write `*, filters=()`"
             )
@@ -303,8 +312,7 @@ class Instance:
             if may_hold(spec, i, hints.filters):
                 kept.append(spec)
                 rows.append(rows_of(spec, i))
-        told = hints.filters and "filters" in (*self._plan_takes, *self._read_takes)
-        pushed = self.masked(hints.text()) if told else ""
+        pushed = self.masked(hints.text()) if hints.filters and self._takes_filters else ""
         _log.debug(
             "%s: %d partitions to read, %d pruned; columns %s, predicates %s, limit %s",
             *(
