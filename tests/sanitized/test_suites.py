@@ -38,8 +38,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = cbuild.built(COMPILER, SANITIZERS, ["_native", "duckdb_extension"], python=True)
     folder = tmp_path_factory.mktemp("sanitized")
     (folder / "bascule").mkdir()
-    for source in (cbuild.ROOT / "python" / "bascule").glob("*.py"):
-        (folder / "bascule" / source.name).symlink_to(source)
+    for source in (cbuild.ROOT / "python" / "bascule").iterdir():
+        if source.suffix == ".py" or (source / "__init__.py").exists():
+            (folder / "bascule" / source.name).symlink_to(source)
     (module,) = build.glob("_native.*.so")
     (folder / "bascule" / module.name).symlink_to(module)
     (folder / "bascule" / "bascule.duckdb_extension").symlink_to(build / "bascule.duckdb_extension")
