@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bascule import filters as fl
 from bascule.filters import Exactness
+from filters.values import TABLE, VALUES, evaluated, scalar, trees
 
 X, Y, S, B = map(pc.field, ("x", "y", "s", "b"))
 NAN = float("nan")
@@ -97,6 +103,83 @@ def test_what_is_not_known_is_no_and_an_and_drops_it(expression):
         assert both == fl.Translated(fl.EqualTo("x", 1), Exactness.SUPERSET)
     assert fl.from_arrow((X == 1) | expression, SCHEMA).exactness is Exactness.NO
     assert fl.from_arrow(~((X == 1) & expression), SCHEMA).exactness is Exactness.NO
+
+
+# ---- any expression, at random ----
+
+
+@st.composite
+def leaves(draw):
+    column = draw(st.sampled_from(sorted(VALUES)))
+    type_, field = VALUES[column][0], pc.field(column)
+    values = st.sampled_from([*VALUES[column][1], None]).map(lambda value: scalar(column, value))
+    kind = draw(st.sampled_from(["compare", "compare", "mirrored", "in", "null", "valid", "nan", "text"]))
+    if kind == "in":
+        among = draw(st.lists(values, min_size=1, max_size=4))
+        return field.isin(pa.array([value.as_py() for value in among], among[0].type))
+    if kind == "null":
+        return field.is_null(nan_is_null=draw(st.booleans()))
+    if kind == "valid":
+        return field.is_valid()
+    if kind == "nan" and pa.types.is_floating(type_):
+        return pc.is_nan(field)
+    if kind == "text" and pa.types.is_string(type_):
+        test = draw(st.sampled_from([pc.starts_with, pc.ends_with, pc.match_substring]))
+        return test(field, draw(st.sampled_from(VALUES[column][1])))
+    compare = draw(st.sampled_from([operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]))
+    literal = pc.scalar(draw(values))
+    return compare(literal, field) if kind == "mirrored" else compare(field, literal)
+
+
+expressions = st.recursive(
+    leaves(),
+    lambda children: st.one_of(
+        children.map(lambda child: ~child),
+        st.builds(lambda call, *of: pc.Expression._call(call, list(of)), st.sampled_from(["and", "or"]), children, children),
+        st.builds(operator.and_, children, children),
+        st.builds(operator.or_, children, children),
+    ),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def readings():
+    """How exactly expressions were read back, by where they came from."""
+    return Counter()
+
+
+def agrees(expression, readings, origin):
+    back = fl.from_arrow(expression, TABLE.schema)
+    readings[origin, back.exactness] += 1
+    if back.exactness is Exactness.NO:
+        return
+    expected, got = evaluated(expression), evaluated(back.expression.to_arrow(TABLE.schema).expression)
+    if back.exactness is Exactness.EXACT:
+        assert got == expected, back.expression
+    else:
+        assert all(ours for ours, theirs in zip(got, expected, strict=True) if theirs), back.expression
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(expression=expressions)
+def test_any_expression_means_the_same(readings, expression):
+    agrees(expression, readings, "arrow")
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(filter=trees)
+def test_what_to_arrow_says_is_read_back(readings, filter):
+    agrees(filter.to_arrow(TABLE.schema).expression, readings, "ours")
+
+
+def test_few_were_not_read(readings):
+    if not readings:
+        pytest.fail("run it with the tests above")
+    for origin, exactly in (("arrow", 0.4), ("ours", 0.8)):
+        total = sum(n for (of, _), n in readings.items() if of == origin)
+        assert readings[origin, Exactness.EXACT] > exactly * total, readings
+        assert readings[origin, Exactness.NO] < 0.2 * total, readings
 
 
 def test_deep_and_wide_expressions():
