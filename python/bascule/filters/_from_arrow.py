@@ -1,7 +1,7 @@
 """Expressions of Arrow compute read back as predicates.
 
 An expression tells nothing of itself but its text and its pickle: Arrow's own IPC file whose metadata lists calls,
-columns and literals in prefix order (docs/decisions/016). Its NaN is not ours, so each part is read twice: for the
+columns and literals in prefix order (docs/decisions/018). Its NaN is not ours, so each part is read twice: for the
 rows where it is true and, below a negation, for those where it is false.
 """
 
