@@ -80,72 +80,58 @@ static const char *format_of(const struct ArrowSchema *field)
 	return field->dictionary ? format_of(field->dictionary) : field->format;
 }
 
-static bool is_one_of(const char *format, const char *const *formats)
+/* Formats that may be compared with a literal of each of DuckDB's types. DuckDB's value must be Arrow's: one that lost
+ * nanoseconds on its way compares otherwise. "d:*" is whatever begins with d:, "tsu:+" what goes on behind the colon.
+ */
+static const struct {
+	DUCKDB_V2_LOGICAL_TYPE_ID id;
+	const char *formats[5];
+} comparable[] = {
+    {DUCKDB_V2_LOGICAL_TYPE_ID_BOOLEAN, {"b"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TINYINT, {"c"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_SMALLINT, {"s"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_INTEGER, {"i"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_BIGINT, {"l"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_UTINYINT, {"C"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_USMALLINT, {"S"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_UINTEGER, {"I"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_UBIGINT, {"L"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_FLOAT, {"f", "e"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_DOUBLE, {"g"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR, {"u", "U", "vu"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_BLOB, {"z", "Z", "vz", "w:*"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_DATE, {"tdD"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIME, {"tts", "ttm", "ttu"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIME_NS, {"ttn"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP, {"tsu:"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_SEC, {"tss:"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_MS, {"tsm:"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_NS, {"tsn:"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_TZ, {"tss:+", "tsm:+", "tsu:+"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_TZ_NS, {"tsn:+"}},
+    {DUCKDB_V2_LOGICAL_TYPE_ID_DECIMAL, {"d:*"}},
+};
+
+static bool is_like(const char *format, const char *pattern)
 {
-	for (; *formats; formats++) {
-		/* One that ends with a colon is a beginning. */
-		size_t len = strlen(*formats);
-		if (strncmp(format, *formats, len) == 0 && ((*formats)[len - 1] == ':' || !format[len])) {
-			return true;
+	for (; *pattern && *pattern != '*' && *pattern != '+'; format++, pattern++) {
+		if (*format != *pattern) {
+			return false;
+		}
+	}
+	return *pattern == '*' || (*pattern == '+') == (*format != '\0');
+}
+
+static bool is_comparable(const char *format, DUCKDB_V2_LOGICAL_TYPE_ID id)
+{
+	for (size_t i = 0; i < sizeof(comparable) / sizeof(*comparable); i++) {
+		for (const char *const *at = comparable[i].formats; comparable[i].id == id && *at; at++) {
+			if (is_like(format, *at)) {
+				return true;
+			}
 		}
 	}
 	return false;
-}
-
-/* May a column of `format` be compared with a literal of DuckDB's type `id`? DuckDB's value of it must be
- * Arrow's: one that lost nanoseconds on its way compares otherwise. */
-static bool is_comparable(const char *format, DUCKDB_V2_LOGICAL_TYPE_ID id)
-{
-	switch (id) {
-	case DUCKDB_V2_LOGICAL_TYPE_ID_BOOLEAN:
-		return is_one_of(format, (const char *[]){"b", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TINYINT:
-		return is_one_of(format, (const char *[]){"c", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_SMALLINT:
-		return is_one_of(format, (const char *[]){"s", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_INTEGER:
-		return is_one_of(format, (const char *[]){"i", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_BIGINT:
-		return is_one_of(format, (const char *[]){"l", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_UTINYINT:
-		return is_one_of(format, (const char *[]){"C", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_USMALLINT:
-		return is_one_of(format, (const char *[]){"S", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_UINTEGER:
-		return is_one_of(format, (const char *[]){"I", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_UBIGINT:
-		return is_one_of(format, (const char *[]){"L", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_FLOAT:
-		return is_one_of(format, (const char *[]){"f", "e", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_DOUBLE:
-		return is_one_of(format, (const char *[]){"g", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_VARCHAR:
-		return is_one_of(format, (const char *[]){"u", "U", "vu", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_BLOB:
-		return is_one_of(format, (const char *[]){"z", "Z", "vz", "w:", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_DATE:
-		return is_one_of(format, (const char *[]){"tdD", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIME:
-		return is_one_of(format, (const char *[]){"tts", "ttm", "ttu", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIME_NS:
-		return is_one_of(format, (const char *[]){"ttn", NULL});
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP:
-		return strcmp(format, "tsu:") == 0;
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_SEC:
-		return strcmp(format, "tss:") == 0;
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_MS:
-		return strcmp(format, "tsm:") == 0;
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_NS:
-		return strcmp(format, "tsn:") == 0;
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_TZ:
-		return is_one_of(format, (const char *[]){"tss:", "tsm:", "tsu:", NULL}) && format[4];
-	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_TZ_NS:
-		return is_one_of(format, (const char *[]){"tsn:", NULL}) && format[4];
-	case DUCKDB_V2_LOGICAL_TYPE_ID_DECIMAL:
-		return is_one_of(format, (const char *[]){"d:", NULL});
-	default:
-		return false;
-	}
 }
 
 /* A literal and the memory that it borrows. */
