@@ -1,6 +1,8 @@
 /* DuckDB's version; errors. */
 #include "api.h"
 
+#include <stdio.h>
+
 duckdb_ext_api_v2 duckdb_ext_api;
 
 bool api_is_duckdbs(void)
@@ -26,13 +28,6 @@ static DUCKDB_V2_ERROR code_of(int status)
 	}
 }
 
-void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const char *text)
-{
-	duckdb_v2_str message = str_of(text);
-	(void)duckdb_v2_error_info_set_code(*err, code);
-	(void)duckdb_v2_error_info_set_text(*err, &message);
-}
-
 char *whole_text(char *text)
 {
 	for (unsigned char *at = (unsigned char *)text; *at;) {
@@ -47,6 +42,15 @@ char *whole_text(char *text)
 		}
 	}
 	return text;
+}
+
+void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const char *text)
+{
+	char whole[BSC_ERROR_CAP];
+	snprintf(whole, sizeof(whole), "%s", text);
+	duckdb_v2_str message = str_of(whole_text(whole));
+	(void)duckdb_v2_error_info_set_code(*err, code);
+	(void)duckdb_v2_error_info_set_text(*err, &message);
 }
 
 void fail_with(duckdb_v2_error_info_handle *err, const struct bsc_error *error)

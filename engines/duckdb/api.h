@@ -20,7 +20,7 @@ DUCKDB_EXTENSION_EXTERN
 /* Once the table is filled: is it of the one version that this adapter works with? */
 bool api_is_duckdbs(void);
 
-/* Reports a failure of the core, or of this adapter, in DuckDB's terms. */
+/* Reports a failure of the core, or of this adapter, in DuckDB's terms. `text`: any bytes, see whole_text. */
 void fail_with(duckdb_v2_error_info_handle *err, const struct bsc_error *error);
 void fail_text(duckdb_v2_error_info_handle *err, DUCKDB_V2_ERROR code, const char *text);
 

@@ -71,7 +71,7 @@ static char *text_of(const struct call *call, const char *name, duckdb_v2_value_
 		         "python(): option '%.100s' is nested or binary, but options are strings: pass text, for example JSON "
 		         "(to_json(...)::VARCHAR)",
 		         name);
-		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID, whole_text(message));
+		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID, message);
 		return NULL;
 	case DUCKDB_V2_LOGICAL_TYPE_ID_TIMESTAMP_TZ:
 		utc = in_utc(call, value, &suffix);
@@ -409,7 +409,7 @@ static bool name_of_call(struct call *call, const struct call_function *function
 	if (n_positional > 0) {
 		snprintf(message, sizeof(message), "%s() takes options by name: %s(url := '...', dbtable := '...')",
 		         function->name, function->name);
-		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID, whole_text(message));
+		fail_text(call->err, DUCKDB_V2_ERROR_INPUT_INVALID, message);
 		return false;
 	}
 	*name_len = strlen(function->source);

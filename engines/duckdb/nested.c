@@ -41,7 +41,7 @@ static bool check_column(const struct bsc_source *source, const struct ArrowSche
 		bsc_schema_describe(&mended, cast, sizeof(cast));
 		snprintf(text, sizeof(text), "%.400s: DuckDB can't read column '%.200s' of type %s. Cast it to %s in the class",
 		         bsc_source_label(source), column->name, type, cast);
-		fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, whole_text(text));
+		fail_text(err, DUCKDB_V2_ERROR_INPUT_INVALID, text);
 	}
 	mended.release(&mended);
 	return good && !bad;

@@ -142,7 +142,7 @@ static void fail_import(const struct bsc_source *source, const struct ArrowSchem
 			         "%.300s: DuckDB can't read column '%.150s' of type %s (%.*s). Cast it in the class",
 			         bsc_source_label(source), schema->children[i]->name, type, (int)(said.len > 150 ? 150 : said.len),
 			         said.ptr ? said.ptr : "");
-			fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, whole_text(text));
+			fail_text(err, DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED, text);
 		}
 		(void)duckdb_v2_error_info_destroy(&why);
 		if (bad) {
