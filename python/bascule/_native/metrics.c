@@ -2,6 +2,7 @@
 #include "metrics.h"
 
 #include "bascule.h"
+#include "capsule.h"
 #include "run.h"
 #include "worker.h"
 
@@ -21,24 +22,6 @@ static PyObject *report_metric(PyObject *Py_UNUSED(module), PyObject *args)
 	return PyBool_FromLong(meter && bsc_meter_report(meter, (struct bsc_str){name, (size_t)len}, value));
 }
 
-static void schema_free(PyObject *capsule)
-{
-	struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
-	if (schema->release) {
-		schema->release(schema);
-	}
-	PyMem_Free(schema);
-}
-
-static void array_free(PyObject *capsule)
-{
-	struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
-	if (array->release) {
-		array->release(array);
-	}
-	PyMem_Free(array);
-}
-
 /* As __arrow_c_array__ gives it. */
 static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
@@ -50,16 +33,7 @@ static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 		PyMem_Free(array);
 		return PyErr_NoMemory();
 	}
-	PyObject *schema_capsule = PyCapsule_New(schema, "arrow_schema", schema_free);
-	if (!schema_capsule) {
-		schema->release(schema);
-		PyMem_Free(schema);
-	}
-	PyObject *array_capsule = PyCapsule_New(array, "arrow_array", array_free);
-	if (!array_capsule) {
-		array->release(array);
-		PyMem_Free(array);
-	}
+	PyObject *schema_capsule = capsule_schema(schema), *array_capsule = capsule_array(array);
 	PyObject *pair = schema_capsule && array_capsule ? PyTuple_Pack(2, schema_capsule, array_capsule) : NULL;
 	Py_XDECREF(schema_capsule);
 	Py_XDECREF(array_capsule);

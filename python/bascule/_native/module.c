@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "bascule.h"
+#include "capsule.h"
 #include "duckdb_adapter.h"
 #include "gate.h"
 #include "hosting.h"
@@ -62,16 +63,7 @@ static const struct bsc_executor *hosts_executor(void)
 
 /* ---- schemas ---- */
 
-static void schema_capsule_free(PyObject *capsule)
-{
-	struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
-	if (schema->release) {
-		schema->release(schema);
-	}
-	PyMem_Free(schema);
-}
-
-static PyObject *schema_capsule(const struct module_state *state, const struct ArrowSchema *schema)
+static PyObject *copy_of_schema(const struct module_state *state, const struct ArrowSchema *schema)
 {
 	struct ArrowSchema *copy = PyMem_Calloc(1, sizeof(*copy));
 	if (!copy) {
@@ -82,12 +74,7 @@ static PyObject *schema_capsule(const struct module_state *state, const struct A
 		PyMem_Free(copy);
 		return raise(state, &err);
 	}
-	PyObject *capsule = PyCapsule_New(copy, "arrow_schema", schema_capsule_free);
-	if (!capsule) {
-		copy->release(copy);
-		PyMem_Free(copy);
-	}
-	return capsule;
+	return capsule_schema(copy);
 }
 
 /* ---- a partition as an ArrowArrayStream ---- */
@@ -141,15 +128,6 @@ static void stream_release(struct ArrowArrayStream *stream)
 	stream->release = NULL;
 }
 
-static void stream_capsule_free(PyObject *capsule)
-{
-	struct ArrowArrayStream *stream = PyCapsule_GetPointer(capsule, "arrow_array_stream");
-	if (stream->release) {
-		stream->release(stream);
-	}
-	PyMem_Free(stream);
-}
-
 /* ---- objects ---- */
 
 struct source_object {
@@ -190,7 +168,7 @@ static void partition_dealloc(struct partition_object *self)
 
 static PyObject *partition_schema(struct partition_object *self, PyObject *Py_UNUSED(args))
 {
-	return schema_capsule(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
+	return copy_of_schema(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
 }
 
 static PyObject *partition_stream(struct partition_object *self, PyObject *args, PyObject *kwargs)
@@ -218,12 +196,7 @@ static PyObject *partition_stream(struct partition_object *self, PyObject *args,
 	private->plan = self->plan;
 	*stream =
 	    (struct ArrowArrayStream){stream_get_schema, stream_get_next, stream_get_last_error, stream_release, private};
-	PyObject *capsule = PyCapsule_New(stream, "arrow_array_stream", stream_capsule_free);
-	if (!capsule) {
-		stream_release(stream);
-		PyMem_Free(stream);
-	}
-	return capsule;
+	return capsule_stream(stream);
 }
 
 static PyMethodDef partition_methods[] = {
@@ -320,7 +293,7 @@ static PyObject *plan_scan(struct plan_object *self, PyObject *Py_UNUSED(args))
 
 static PyObject *plan_schema(struct plan_object *self, PyObject *Py_UNUSED(args))
 {
-	return schema_capsule(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
+	return copy_of_schema(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
 }
 
 static PyObject *plan_partition_count(struct plan_object *self, void *Py_UNUSED(closure))
@@ -443,7 +416,7 @@ static void source_dealloc(struct source_object *self)
 
 static PyObject *source_schema(struct source_object *self, PyObject *Py_UNUSED(args))
 {
-	return schema_capsule(state_of(Py_TYPE(self)), bsc_source_schema(self->source));
+	return copy_of_schema(state_of(Py_TYPE(self)), bsc_source_schema(self->source));
 }
 
 static PyObject *source_label(struct source_object *self, void *Py_UNUSED(closure))
