@@ -318,20 +318,21 @@ static PyObject *hints_of(const struct bsc_hints *hints, PyObject *columns)
 	return made;
 }
 
-/* The exact rows of each partition; none are known: *out NULL. -1: an exception is set. */
-static int take_rows(PyObject *plan, int64_t **out)
+/* The exact rows of each partition, a list or None; none are known: *out NULL. -1: an exception is set. */
+static int take_rows(PyObject *rows, int64_t **out)
 {
-	PyObject *rows = PyObject_GetAttr(plan, py.rows);
-	Py_ssize_t n = rows && rows != Py_None ? PyList_Size(rows) : 0;
+	Py_ssize_t n = rows == Py_None ? 0 : PyList_Size(rows);
 	int64_t *taken = n > 0 ? malloc((size_t)n * sizeof(*taken)) : NULL;
 	if (n > 0 && !taken) {
 		PyErr_NoMemory();
+		return -1;
 	}
-	for (Py_ssize_t i = 0; taken && i < n; i++) {
+	bool good = n >= 0;
+	for (Py_ssize_t i = 0; good && i < n; i++) {
 		taken[i] = PyLong_AsLongLong(PyList_GET_ITEM(rows, i));
+		good = taken[i] != -1 || !PyErr_Occurred();
 	}
-	Py_XDECREF(rows);
-	if (PyErr_Occurred()) {
+	if (!good) {
 		free(taken);
 		return -1;
 	}
@@ -342,21 +343,26 @@ static int take_rows(PyObject *plan, int64_t **out)
 /* What the class answered, out of bascule._instance.Plan. -1: an exception is set. */
 static int take_planned(PyObject *plan, struct bsc_planned *out)
 {
-	PyObject *specs = PyObject_GetAttr(plan, py.specs), *n_pruned = PyObject_GetAttr(plan, py.n_pruned);
-	PyObject *pushed = PyObject_GetAttr(plan, py.pushed);
-	const char *text = pushed ? PyUnicode_AsUTF8(pushed) : NULL;
+	/* Nothing of Python is called once an exception is set. */
+	PyObject *specs = PyObject_GetAttr(plan, py.specs);
+	PyObject *n_pruned = specs ? PyObject_GetAttr(plan, py.n_pruned) : NULL;
+	PyObject *pushed = n_pruned ? PyObject_GetAttr(plan, py.pushed) : NULL;
+	PyObject *rows = pushed ? PyObject_GetAttr(plan, py.rows) : NULL;
+	const char *text = rows ? PyUnicode_AsUTF8(pushed) : NULL;
 	struct bsc_planned planned = {0};
-	planned.n_partitions = specs ? PyList_Size(specs) : -1;
-	planned.n_pruned = n_pruned ? PyLong_AsLongLong(n_pruned) : -1;
-	if (text && *text && !(planned.pushed = strdup(text))) {
+	bool good = text && (planned.n_partitions = PyList_Size(specs)) >= 0 &&
+	            ((planned.n_pruned = PyLong_AsLongLong(n_pruned)) != -1 || !PyErr_Occurred()) &&
+	            take_rows(rows, &planned.rows) == 0;
+	if (good && *text && !(planned.pushed = strdup(text))) {
 		PyErr_NoMemory();
+		free(planned.rows);
+		good = false;
 	}
-	bool good = !PyErr_Occurred() && take_rows(plan, &planned.rows) == 0;
+	Py_XDECREF(rows);
 	Py_XDECREF(pushed);
 	Py_XDECREF(n_pruned);
 	Py_XDECREF(specs);
 	if (!good) {
-		free(planned.pushed);
 		return -1;
 	}
 	*out = planned;
