@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -109,13 +110,39 @@ def lines_of(path: Path) -> Iterator[str]:
             yield from file
 
 
-def test_every_kind_of_predicate_reached_the_source(reached):
-    """In the tests above, of which this is the sum."""
+def test_every_kind_of_predicate_reached_the_source(reached, bench, tmp_path):
+    """In the tests above, of which this is the sum; what chance left out is looked for."""
     if not reached:
         pytest.fail("run it with the tests above")
     names = {kind.__name__ for kind in NODES}
-    assert names <= {kind for kind, _ in reached}
-    assert {f"process {name}" for name in names} <= {kind for kind, _ in reached}
+    missing = (names | {f"process {name}" for name in names}) - {kind for kind, _ in reached}
+    for kind in sorted(missing):
+        executor, _, name = kind.rpartition(" ")
+        assert name in brought(bench, tmp_path / kind, executor or "inprocess", name), f"{kind} reached no source"
+
+
+def brought(bench: Bench, record: Path, executor: str, name: str) -> set[str]:
+    """The kinds of random queries' predicates, until one is called ``name``. ``record``: where sources say them."""
+
+    @examples(f"kind {executor} {name}", 400, shrink=False)
+    @hypothesis.given(cases("tree", pa.string()))
+    def run(case):
+        data, of_shape, by_name = case
+        with bench.table(data) as (_, folder):
+            source_call = call("Planned", by_name, folder=str(folder), record=str(record), bascule_executor=executor)
+            for query in of_shape:
+                with contextlib.suppress(*NO_QUERY):
+                    answer(bench.con, query.over(source_call))
+        if name in kinds_in(record):
+            raise Found
+
+    with contextlib.suppress(Found):
+        run()
+    return kinds_in(record)
+
+
+def kinds_in(record: Path) -> set[str]:
+    return {kind for line in lines_of(record) for kind, _ in json.loads(line)}
 
 
 #: Types whose values DuckDB does not keep (date64's time of day, nanoseconds of durations) or that predicates have no literals of.
