@@ -223,6 +223,23 @@ def test_many_daemon_threads_in_the_class():
     assert ended.out.count("error: OSError") == 20
 
 
+def test_an_interrupt_that_no_bytecode_of_the_class_met_is_taken_back():
+    """It would end the thread, silently, behind the class."""
+    ended = run(
+        PRELUDE,
+        """
+        S.read_partition = lambda self, spec, options: iter(lock.acquire, True)
+        def free(): time.sleep(1); lock.release()
+        threading.Thread(target=free, daemon=True).start()
+        inside.set()
+        after_the_gate.append(background(lambda: native().read_all().num_rows).join)
+        time.sleep(0.5)
+        """,
+    )
+    check(ended, "its end")
+    assert "result: 0" in ended.out.splitlines()
+
+
 def test_a_lock_that_an_exit_hook_frees_lets_the_thread_end():
     ended = run(PRELUDE, "background(lambda: native('lock').read_all())", "atexit.register(lock.release)")
     check(ended, "its end")

@@ -142,8 +142,9 @@ void gate_leave(struct gate_stay *stay)
 	while (stay->asking) {
 		pthread_cond_wait(&asked, &lock);
 	}
-	bool stopped = atomic_load(&stay->stopped); /* once it is, it is not asked again */
-	if (stopped && !stay->has_gil) {
+	/* Once it is stopped, it is not asked again; what was raised may come to nobody who is inside. */
+	bool raised = atomic_load(&stay->stopped) || stay->raised;
+	if (raised && !stay->has_gil) {
 		pthread_mutex_unlock(&lock);
 		stay->gil = PyGILState_Ensure();
 		stay->has_gil = true;
@@ -158,7 +159,7 @@ void gate_leave(struct gate_stay *stay)
 		stay->next->prev = stay->prev;
 	}
 	pthread_mutex_unlock(&lock);
-	if (stopped) {
+	if (raised) {
 		PyThreadState_SetAsyncExc(stay->thread, NULL);
 	}
 	/* Still counted by nobody, the GIL is given back: gate_close holds it when it
@@ -184,7 +185,7 @@ static void raise_in_stopped(void)
 	for (struct gate_stay *s = inside; s; s = s->next) {
 		if (s->due) {
 			s->due = false;
-			PyThreadState_SetAsyncExc(s->thread, PyExc_KeyboardInterrupt);
+			s->raised = PyThreadState_SetAsyncExc(s->thread, PyExc_KeyboardInterrupt) > 0 || s->raised;
 		}
 	}
 	pthread_mutex_unlock(&lock);
@@ -231,23 +232,20 @@ int gate_ask(void)
 }
 
 /* Counts those inside but the caller, whose own stay, far up its stack, ends only
- * after this call; on request raises SystemExit in them. */
+ * after this call; on request raises SystemExit in them. With the GIL. */
 static int count_inside(bool interrupt)
 {
-	enum { MOST = 256 };
-	unsigned long threads[MOST];
 	int n = 0;
 	unsigned long self = PyThread_get_thread_ident();
+	/* Under the lock, with the GIL: as in raise_in_stopped. */
 	pthread_mutex_lock(&lock);
-	for (struct gate_stay *s = inside; s && n < MOST; s = s->next) {
+	for (struct gate_stay *s = inside; s; s = s->next) {
 		if (s->thread != self) {
-			threads[n++] = s->thread;
+			n++;
+			s->raised = (interrupt && PyThreadState_SetAsyncExc(s->thread, PyExc_SystemExit) > 0) || s->raised;
 		}
 	}
 	pthread_mutex_unlock(&lock);
-	for (int i = 0; interrupt && i < n; i++) {
-		PyThreadState_SetAsyncExc(threads[i], PyExc_SystemExit);
-	}
 	return n;
 }
 

@@ -31,6 +31,7 @@ struct gate_stay {
 	bool due;             /* the interrupt is to be raised */
 	unsigned n_asked;     /* calls of gate_ask that saw this stay */
 	unsigned n_unwanted;  /* of those, how often the poll said stop */
+	bool raised;          /* an exception was set in its thread; what of it is left ends with the stay */
 	_Atomic bool stopped; /* it was interrupted: what it fails with is a cancel */
 };
 
