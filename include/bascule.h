@@ -517,7 +517,8 @@ struct bsc_scan;
 /* One execution of a plan. A plan may be executed any number of times. */
 int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error *err) BSC_MUST_CHECK;
 
-/* Partitions read to their end, as a fraction in [0, 1]. Any thread. */
+/* A fraction in [0, 1]: of the rows, where the partitions' are known or the source's statistics were asked for and are
+ * exact, and no filter stands; else of the partitions, those read to their end. Any thread. */
 double bsc_scan_progress(const struct bsc_scan *scan);
 
 /* Every cursor's next call, and a call that waits, ends with BSC_CANCELLED.

@@ -64,11 +64,11 @@ int bsc__validate_init(struct bsc__validate *validate, const struct bsc__match *
 void bsc__validate_release(struct bsc__validate *validate);
 
 /* array: borrowed. Looks at the root and at the asked columns only. */
-/* The bytes of the asked columns of the batch that was validated last. */
-int64_t bsc__validate_bytes(const struct bsc__validate *validate);
-
 int bsc__validate_batch(struct bsc__validate *validate, const struct bsc__match *match, struct ArrowArray *array,
                         const struct bsc__place *place, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* The bytes of the asked columns of the batch that was validated last. */
+int64_t bsc__validate_bytes(const struct bsc__validate *validate);
 
 /* What is wrong with the null counts, offsets, indices, type ids or run ends of a column
  * whose layout was checked, or NULL. Looks at rows [from, from + n), what is nested in
@@ -108,9 +108,10 @@ struct bsc_plan {
 	bool counted;  /* no column is asked and all rows are known: nothing is read */
 	bool limited;
 	int64_t limit;
-	char *pushed;   /* what the class was told of the filter; may be NULL */
-	char *asked;    /* names of the columns, for people; NULL: all */
-	int64_t n_rows; /* that all reads will give, exactly; -1: unknown */
+	char *pushed;     /* what the class was told of the filter; may be NULL */
+	char *asked;      /* names of the columns, for people; NULL: all */
+	int64_t n_rows;   /* that all reads will give, exactly; -1: unknown */
+	int64_t n_wanted; /* that the query will have read at its end, by n_rows or exact statistics; -1: unknown */
 	struct bsc__names names;
 	struct bsc_meter meter; /* of planning */
 	_Atomic int64_t refs;
@@ -122,6 +123,7 @@ struct bsc_scan {
 	_Atomic int64_t claimed; /* the next partition to hand out */
 	_Atomic int64_t done;    /* partitions read to their end */
 	_Atomic int64_t handed;  /* rows, by cursors that claim */
+	_Atomic int64_t rows;    /* by all cursors */
 	_Atomic bool cancelled;
 	_Atomic bool failed, stopped; /* a cursor's read: for the record */
 	struct bsc__scan_record *record;

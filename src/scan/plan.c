@@ -98,6 +98,8 @@ static void take_planned(struct bsc_plan *plan, const struct bsc_planned *planne
 		plan->n_rows = rows < 0 || rows > INT64_MAX - plan->n_rows ? -1 : plan->n_rows + rows;
 	}
 	plan->counted = plan->n_columns == 0 && plan->n_rows >= 0;
+	int64_t wanted = plan->n_rows >= 0 || plan->filtered ? plan->n_rows : bsc__source_exact_rows(plan->source);
+	plan->n_wanted = plan->limited && plan->limit < wanted ? plan->limit : wanted;
 }
 
 /* The class sees names, and only where the query reads less than everything. */

@@ -58,8 +58,12 @@ int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error
 
 double bsc_scan_progress(const struct bsc_scan *scan)
 {
-	int64_t n = scan->plan->n_partitions;
-	int64_t done = atomic_load(&scan->done); /* more than n where hosts read a partition again */
+	/* More than there are where hosts read a partition again, or a class said too few. */
+	int64_t n = scan->plan->n_partitions, done = atomic_load(&scan->done);
+	int64_t n_rows = scan->plan->n_wanted, rows = atomic_load(&scan->rows);
+	if (done < n && n_rows > 0) {
+		return rows < n_rows ? (double)rows / (double)n_rows : 1.0;
+	}
 	return done < n ? (double)done / (double)n : 1.0;
 }
 
@@ -338,6 +342,7 @@ static void hand_over(struct bsc_cursor *cursor, struct ArrowArray *out)
 	cursor->handed = cursor->partition;
 	cursor->handed_any = true;
 	cursor->rows += n;
+	atomic_fetch_add(&cursor->scan->rows, n);
 	if (!cursor->single) {
 		atomic_fetch_add(&cursor->scan->handed, n);
 	}

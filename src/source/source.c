@@ -266,6 +266,15 @@ int bsc_source_statistics(struct bsc_source *source, const struct bsc_poll *poll
 	return rc;
 }
 
+int64_t bsc__source_exact_rows(const struct bsc_source *source)
+{
+	pthread_mutex_lock(&registry_lock);
+	bool exact = source->counted && source->statistics.exact;
+	int64_t n_rows = source->statistics.n_rows;
+	pthread_mutex_unlock(&registry_lock);
+	return exact ? n_rows : -1;
+}
+
 int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const struct bsc_poll *poll, bool *exact,
                      size_t n, struct bsc_error *err)
 {

@@ -73,4 +73,7 @@ struct bsc_source {
 
 void bsc__source_ref(struct bsc_source *source);
 
+/* By statistics that somebody asked for and that are exact; else -1. */
+int64_t bsc__source_exact_rows(const struct bsc_source *source);
+
 #endif

@@ -385,13 +385,20 @@ def test_an_interrupt_ends_the_scan(con, rows):
     assert con.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_progress_is_reported(con):
+@pytest.mark.parametrize(
+    "call",
+    [
+        "testsources:Counted', partitions := 400, batches := 1, sleep := 0.005",
+        "testsources:Told', partitions := 1, batches := 100, sleep := 0.01",
+    ],
+    ids=["partitions", "rows"],
+)
+def test_progress_is_reported(con, call):
     con.execute("SET enable_progress_bar = true")
     con.execute("SET enable_progress_bar_print = false")
     con.execute("SET progress_bar_time = 1")
-    sql = "SELECT sum(k) FROM python('testsources:Counted', partitions := 400, batches := 1, sleep := 0.005)"
-    thread = threading.Thread(target=lambda: con.execute(sql).fetchall())
     seen = []
+    thread = threading.Thread(target=lambda: con.execute(f"SELECT sum(k) FROM python('{call})").fetchall())
     thread.start()
     while thread.is_alive():
         seen.append(con.query_progress())

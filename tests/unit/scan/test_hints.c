@@ -235,6 +235,66 @@ static void test_statistics_are_asked_once(void **state)
 	}
 }
 
+/* ---- progress ---- */
+
+static void test_progress_is_of_the_rows_where_they_are_known(void **state)
+{
+	struct fixture *f = *state;
+	f->mock.rows = (const int64_t[]){5, 5, 5};
+	open_scan(f, NULL);
+	int64_t read = 0;
+	for (int64_t n; (n = next(f)) > 0;) {
+		read += n;
+		assert_true(bsc_scan_progress(f->scan) == (double)read / 15);
+	}
+	assert_int_equal(read, 15);
+	close_scan(f);
+	open_scan(f, &(struct bsc_request){.limited = true, .limit = 12});
+	assert_true(rest(f) == 12 && bsc_scan_progress(f->scan) == 1.0);
+	close_scan(f);
+	/* The class said too few. */
+	f->mock.rows = (const int64_t[]){1, 1, 1};
+	open_scan(f, NULL);
+	assert_true(next(f) > 1 && next(f) > 0 && bsc_scan_progress(f->scan) == 1.0);
+}
+
+static struct bsc_statistics told;
+
+static int tell(void *instance, const struct bsc_poll *poll, struct bsc_statistics *out, struct bsc_error *err)
+{
+	(void)instance, (void)poll, (void)err;
+	*out = told;
+	return BSC_OK;
+}
+
+/* Progress behind the first batch of a scan of 15 rows in 3 partitions. */
+static double progress_at_first(struct fixture *f, struct bsc_statistics statistics, const struct bsc_request *request)
+{
+	struct bsc_statistics found;
+	told = statistics;
+	bsc_source_close(f->source);
+	f->mock.executor.statistics = tell;
+	f->source = mock_source(&f->mock);
+	assert_ok(bsc_source_statistics(f->source, NULL, &found, &f->err), &f->err);
+	open_scan(f, request);
+	assert_true(next(f) == 3);
+	double progress = bsc_scan_progress(f->scan);
+	close_scan(f);
+	return progress;
+}
+
+static void test_progress_is_of_the_rows_by_exact_statistics_without_a_filter(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_filter *filter = a_equals(f, 1);
+	assert_true(progress_at_first(f, (struct bsc_statistics){15, -1, true}, NULL) == 0.2);
+	assert_true(progress_at_first(f, (struct bsc_statistics){15, -1, false}, NULL) == 0);
+	assert_true(progress_at_first(f, (struct bsc_statistics){-1, 100, true}, NULL) == 0);
+	assert_true(progress_at_first(f, (struct bsc_statistics){15, -1, true}, &(struct bsc_request){.filter = filter}) ==
+	            0);
+	bsc_filter_free(filter);
+}
+
 /* ---- what is counted ---- */
 
 /* The child of that name of the newest scan's row. */
@@ -411,6 +471,8 @@ int main(void)
 	    TEST(test_rows_are_counted_without_reading),
 	    TEST(test_rows_are_read_where_one_count_is_unknown_or_a_filter_stands),
 	    TEST(test_statistics_are_asked_once),
+	    TEST(test_progress_is_of_the_rows_where_they_are_known),
+	    TEST(test_progress_is_of_the_rows_by_exact_statistics_without_a_filter),
 	    TEST(test_scan_is_recorded_while_it_runs_and_after),
 	    TEST(test_record_says_how_a_scan_ended),
 	    TEST(test_only_the_last_scans_are_kept_and_those_that_run),
