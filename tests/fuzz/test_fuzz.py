@@ -1,6 +1,6 @@
 """Fuzzes what reads names, options, predicates, metrics, schemas and arrays; libFuzzer, with a kept corpus.
 
-Each target runs for BASCULE_FUZZ_SECONDS (60 with CI=true, else 5), two at a time, from its corpus in
+Each target runs for BASCULE_FUZZ_SECONDS (20 with CI=true, else 5), two at a time, from its corpus in
 corpus/<target>. How the corpus is kept is said in docs/testing.md.
 """
 
@@ -26,7 +26,7 @@ COMPILER, SANITIZERS = "clang-19", "fuzzer-no-link,address,undefined"
 #: Each has a file fuzz_<target>.c; `planted` has a mistake in it, for the tests of this file.
 TARGETS = sorted(p.stem.removeprefix("fuzz_") for p in HERE.glob("fuzz_*.c") if p.stem != "fuzz_planted")
 
-SECONDS = int(os.environ.get("BASCULE_FUZZ_SECONDS") or (60 if os.environ.get("CI") == "true" else 5))
+SECONDS = int(os.environ.get("BASCULE_FUZZ_SECONDS") or (20 if os.environ.get("CI") == "true" else 5))
 
 #: A bigger input says nothing that a smaller one can't.
 LIMITS = ["-max_len=2048", "-timeout=10", "-rss_limit_mb=1024"]

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,16 @@ ROOT = Path(__file__).parents[2]
 RUNNING = sys.version_info[:2]
 MINORS = (11, 12, 13)
 
-#: What depends on the interpreter and runs without a compiler. Repeating everything takes long, and is done once.
+#: What depends on the interpreter and runs without a compiler.
 TESTS = ("tests/python", "tests/engines", "tests/conformance", "tests/hostile", "tests/life")
-NOT_AGAIN = ("tests/life/test_repeats.py",)
+#: Takes long, and nothing of it is the interpreter's: once is enough.
+NOT_AGAIN = ("tests/life/test_repeats.py", "tests/engines/test_duckdb_nested.py", "tests/conformance/test_evolve.py")
+#: For the running interpreter all of it ran from the sources: what an installed package may lack.
+OF_THE_PACKAGE = (
+    "tests/conformance/test_conformance.py",
+    "tests/engines/test_duckdb.py",
+    "tests/python/test_locate.py",
+)
 
 
 def version_of(python: str) -> tuple[int, int] | None:
@@ -61,7 +70,7 @@ def requirements() -> list[str]:
 
 def run(*command: str | Path, env: dict[str, str]) -> str:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=env
+        [str(part) for part in command], capture_output=True, text=True, timeout=1500, check=False, cwd=ROOT, env=env
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))} failed:\n{done.stdout[-6000:]}{done.stderr[-3000:]}"
     return done.stdout
@@ -72,11 +81,13 @@ def test_the_running_python_is_one_that_the_package_is_for():
     assert re.search(r'requires-python = ">=3\.11"', (ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("minor", sorted({minor for _, minor in others()} | {RUNNING[1]}))
-def test_the_package_works_with(minor, tmp_path):
+VERSIONS = sorted({minor for _, minor in others()} | {RUNNING[1]}, key=lambda minor: (minor == RUNNING[1], minor))
+
+
+def built_and_tested(minor: int, folder: Path) -> str:
+    """What pytest printed in an environment of that Python into which the package was installed."""
     python = others().get((3, minor), sys.executable)
-    environment = tmp_path / "venv"
+    environment = folder / "venv"
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     run(python, "-m", "venv", environment, env=env)
     env["PATH"] = f"{environment / 'bin'}{os.pathsep}{env['PATH']}"
@@ -85,14 +96,28 @@ def test_the_package_works_with(minor, tmp_path):
     run(inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements(), env=env)
     run(
         *(inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation"),
-        *("--config-settings", f"build-dir={tmp_path / 'build'}", ".[duckdb]"),
+        *("--config-settings", f"build-dir={folder / 'build'}", ".[duckdb]"),
         env=env,
     )
     found = run(inside, "-c", "import bascule._native as n; print(n.__file__)", env=env).strip()
     assert found.startswith(str(environment)), found
-    said = run(
-        *(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "t", *TESTS),
+    return run(
+        *(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", folder / "t"),
+        *(OF_THE_PACKAGE if minor == RUNNING[1] else TESTS),
         *(f"--ignore={path}" for path in NOT_AGAIN),
         env=env,
     )
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Future[str]]]:
+    """All versions, as many at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {minor: pool.submit(built_and_tested, minor, tmp_path_factory.mktemp(f"{minor}")) for minor in VERSIONS}
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("minor", VERSIONS)
+def test_the_package_works_with(minor, begun):
+    said = begun[minor].result()
     assert re.search(r"\d{3,} passed", said), said[-2000:]
