@@ -32,7 +32,7 @@ demo-postgres: build
 
 test: build
 	tools/system_packages.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python tools/run_tests.py $(PYTEST_ARGS)
 
 soak: build
 	BASCULE_SOAK=1 $(BIN)/python -m pytest tests/life/test_repeats.py tests/differential $(PYTEST_ARGS)
