@@ -3,42 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "process/classes.h"
 #include "process/layout.h"
+#include "process/plan.h"
 #include "process/pool.h"
-#include "process/question.h"
 #include "process/surroundings.h"
-#include "process/turns.h"
-
-struct instance {
-	struct bsc__class *cls;
-	uint64_t number;
-	char *label;
-	struct bsc_str identity; /* owned: of the class, as the first worker loaded it; empty: not known yet */
-	bool on_main;            /* opened by the thread that Ctrl-C is for */
-	bool has_statistics;
-	struct bsc__bytes open; /* the payload of OPEN, but for its `infer`, and identity */
-};
-
-struct plan {
-	struct instance *instance; /* outlives the plan */
-	uint64_t number;
-	struct bsc__bytes hints; /* as in PLAN and READ */
-	struct bsc__bytes specs;
-	size_t *ends;  /* of each spec in `specs` */
-	int64_t *rows; /* of each partition, until they are handed over */
-	int64_t n, cap;
-
-	struct bsc__turns turns;
-
-	pthread_mutex_t lock;       /* guards what follows; a leaf but for the pool's */
-	struct bsc__worker *worker; /* that planned, with a reference: its specs may hold sessions; NULL: gone */
-	bool pinned;                /* no other plan's readers get it */
-	bool in_use;                /* one of ours has it */
-};
 
 struct reader {
-	struct plan *plan;       /* outlives the reader */
+	struct bsc__plan *plan;  /* outlives the reader */
 	struct bsc_meter *meter; /* so does it */
 	int64_t partition;
 	unsigned since;
@@ -106,401 +77,11 @@ static void class_release(void *state, void *cls)
 	bsc__class_release(cls);
 }
 
-/* ---- instance ---- */
-
-static void instance_free(struct instance *instance)
-{
-	bsc__class_release(instance->cls);
-	bsc__bytes_release(&instance->open);
-	bsc__free((char *)(uintptr_t)instance->identity.ptr);
-	bsc__free(instance->label);
-	bsc__free(instance);
-}
-
-/* The payload of OPEN. `infer` is its ninth byte. */
-static void put_open(struct instance *instance, const struct bsc_opening *opening)
-{
-	struct bsc__bytes *out = &instance->open;
-	const struct bsc__class *cls = instance->cls;
-	bsc__bytes_init(out, BSC__PAYLOAD_MAX);
-	bsc__put_u64(out, instance->number);
-	bsc__put_u8(out, 0);
-	bsc__put_u8(out, opening->schema_mode == BSC_SCHEMA_EVOLVE);
-	bsc__put_str(out, bsc__str(opening->label));
-	bsc__put_u8(out, cls->pickle.len ? BSC__CLASS_PICKLED : (uint8_t)cls->kind);
-	bsc__put_str(out, cls->pickle.len ? cls->pickle : cls->module);
-	bsc__put_str(out, cls->name);
-	size_t n = bsc_options_count(opening->options);
-	bsc__put_u32(out, (uint32_t)n);
-	for (size_t i = 0; i < n; i++) {
-		bsc__put_str(out, bsc_options_name(opening->options, i));
-		bsc__put_str(out, bsc_options_value(opening->options, i));
-	}
-	bsc__put_u64(out, (uint64_t)opening->cache_ttl_ms);
-	bsc__put_u64(out, opening->cache_epoch);
-}
-
-#define IDENTITY_MAX 65536
-
-static int keep_identity(struct instance *instance, struct bsc_str identity, struct bsc_error *err)
-{
-	char *copy = bsc__strndup(identity);
-	if (!copy) {
-		return bsc__fail_nomem(err, "opening a source");
-	}
-	instance->identity = (struct bsc_str){copy, identity.len};
-	return BSC_OK;
-}
-
-/* Opens the instance in a worker that hasn't it. schema: out, where it is asked for; else NULL. */
-static int open_in(struct bsc__question *q, struct bsc__worker *worker, struct instance *instance,
-                   struct ArrowSchema *schema, struct bsc_error *err)
-{
-	struct bsc__frame frame;
-	bsc__ask(q, worker, BSC__OPEN);
-	size_t at = q->out.len;
-	bsc__put(&q->out, instance->open.ptr, instance->open.len);
-	if (!q->out.failed) {
-		q->out.ptr[at + sizeof(uint64_t)] = schema != NULL;
-	}
-	bsc__put_str(&q->out, instance->identity);
-	int rc = bsc__question_send(q, err);
-	if (rc == BSC_OK && !bsc__pool_add_instance(worker, instance->number)) {
-		rc = bsc__fail_nomem(err, q->doing);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc__await(q, BSC__OPENED, NULL, NULL, &frame, err);
-	}
-	if (rc == BSC_OK && schema) {
-		bool has = bsc__get_u8(&frame.payload);
-		rc = has ? bsc__get_schema(&frame.payload, schema, err)
-		         : bsc__fail(err, BSC_WORKER, "%s: the worker process answered without a schema", q->doing);
-	}
-	if (rc == BSC_OK && schema) {
-		rc = keep_identity(instance, bsc__get_str(&frame.payload, IDENTITY_MAX), err);
-		instance->has_statistics = bsc__get_u8(&frame.payload);
-		if (rc != BSC_OK) {
-			schema->release(schema);
-			schema->release = NULL;
-		}
-	}
-	if (rc != BSC_OK) {
-		/* Whether it is open there is not known. */
-		bsc__pool_drop_instance(worker, instance->number);
-	}
-	return rc;
-}
-
-static int instance_open(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
-                         void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err)
-{
-	(void)state;
-	struct instance *instance = bsc__calloc(1, sizeof(*instance));
-	struct bsc__worker *worker = NULL;
-	struct bsc__question q = {.meter = NULL};
-	if (!instance || !(instance->label = bsc__strndup(bsc__str(opening->label)))) {
-		bsc__free(instance);
-		return bsc__fail_nomem(err, "opening a source");
-	}
-	instance->cls = bsc__class_ref(cls);
-	instance->number = bsc__new_number();
-	instance->on_main = bsc__on_main();
-	put_open(instance, opening);
-	snprintf(q.doing, sizeof(q.doing), "%.*s: infer_schema", BSC__LABEL_CAP, instance->label);
-	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
-	int rc = instance->open.no_memory ? bsc__fail_nomem(err, "opening a source")
-	         : instance->open.failed  ? bsc__fail(err, BSC_INVALID, "%s: its options are of more than %u MiB in all",
-	                                              instance->label, BSC__PAYLOAD_MAX >> 20)
-	                                  : bsc__pool_check_out(&instance->cls->key, 0, instance->cls->run.n_workers,
-	                                                        instance->label, &q.wait, &worker, err);
-	if (rc == BSC_OK) {
-		rc = open_in(&q, worker, instance, schema_out, err);
-		bsc__settle(worker, rc == BSC_MALFORMED || rc == BSC_NOMEM ? BSC_WORKER : rc);
-	}
-	if (rc != BSC_OK) {
-		bsc__pool_close_instance(instance->number);
-		instance_free(instance);
-		return rc;
-	}
-	*instance_out = instance;
-	return BSC_OK;
-}
-
-static void instance_close(void *ptr)
-{
-	struct instance *instance = ptr;
-	bsc__pool_close_instance(instance->number);
-	instance_free(instance);
-}
-
-/* The instance in `worker`, opened there if need be. */
-static int ensure_instance(struct bsc__question *q, struct bsc__worker *worker, struct instance *instance,
-                           struct bsc_error *err)
-{
-	return bsc__pool_has_instance(worker, instance->number) ? BSC_OK : open_in(q, worker, instance, NULL, err);
-}
-
-/* One question about the instance, with the answer in *frame, which stays valid until the worker is settled.
- * rc != BSC_OK: it is settled. */
-static int ask_instance(struct instance *instance, struct bsc__question *q, enum bsc__frame_type type,
-                        enum bsc__frame_type answer, const struct bsc_str *more, struct bsc__frame *frame,
-                        struct bsc_error *err)
-{
-	const struct bsc_run_settings *run = &instance->cls->run;
-	struct bsc__worker *worker;
-	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q->wait,
-	                             &worker, err);
-	if (rc != BSC_OK) {
-		return rc;
-	}
-	rc = ensure_instance(q, worker, instance, err);
-	if (rc == BSC_OK) {
-		bsc__ask(q, worker, type);
-		bsc__put_u64(&q->out, instance->number);
-		if (more) {
-			bsc__put_str(&q->out, *more);
-		}
-		rc = bsc__question_send(q, err);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc__await(q, answer, NULL, NULL, frame, err);
-	}
-	if (rc != BSC_OK) {
-		bsc__settle(worker, rc);
-	}
-	return rc;
-}
-
-static int statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statistics *out, struct bsc_error *err)
-{
-	struct instance *instance = ptr;
-	struct bsc__frame frame;
-	struct bsc__question q = {.meter = NULL};
-	*out = (struct bsc_statistics){-1, -1, false};
-	if (!instance->has_statistics) {
-		return BSC_OK;
-	}
-	snprintf(q.doing, sizeof(q.doing), "%.*s: statistics", BSC__LABEL_CAP, instance->label);
-	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
-	int rc = ask_instance(instance, &q, BSC__STATISTICS, BSC__COUNTED, NULL, &frame, err);
-	if (rc == BSC_OK) {
-		bool known = bsc__get_u8(&frame.payload);
-		int64_t n_rows = bsc__get_i64(&frame.payload), n_bytes = bsc__get_i64(&frame.payload);
-		bool exact = bsc__get_u8(&frame.payload);
-		bool right = !frame.payload.failed;
-		if (known && right) {
-			*out = (struct bsc_statistics){n_rows < 0 ? -1 : n_rows, n_bytes < 0 ? -1 : n_bytes, exact && n_rows >= 0};
-		}
-		int pid = (int)q.worker->pid;
-		bsc__settle(q.worker, right ? BSC_OK : BSC_WORKER);
-		rc = right
-		         ? BSC_OK
-		         : bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent statistics that are none", q.doing, pid);
-	}
-	return rc;
-}
-
-static int claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll, bool *exact, size_t n,
-                 struct bsc_error *err)
-{
-	struct instance *instance = ptr;
-	struct bsc__frame frame;
-	struct bsc__question q = {.meter = NULL};
-	snprintf(q.doing, sizeof(q.doing), "%.*s: push_filters", BSC__LABEL_CAP, instance->label);
-	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
-	int rc = ask_instance(instance, &q, BSC__CLAIM, BSC__CLAIMED, &filters, &frame, err);
-	if (rc != BSC_OK) {
-		return rc;
-	}
-	bool right = bsc__get_u32(&frame.payload) == n && frame.payload.left == n;
-	for (size_t i = 0; right && i < n; i++) {
-		exact[i] = bsc__get_u8(&frame.payload);
-	}
-	int pid = (int)q.worker->pid;
-	bsc__settle(q.worker, right ? BSC_OK : BSC_WORKER);
-	return right ? BSC_OK
-	             : bsc__fail(err, BSC_WORKER, "%s: the worker process %d answered for another number of predicates",
-	                         q.doing, pid);
-}
-
-/* ---- plan ---- */
-
-static void put_hints(struct bsc__bytes *out, const struct bsc_hints *hints)
-{
-	bsc__put_u8(out, hints->columns != NULL);
-	if (hints->columns) {
-		bsc__put_u32(out, (uint32_t)hints->n_columns);
-		for (int64_t i = 0; i < hints->n_columns; i++) {
-			bsc__put_str(out, bsc__str(hints->columns[i]));
-		}
-	}
-	bsc__put_str(out, hints->filters);
-	bsc__put_u8(out, hints->limited);
-	bsc__put_i64(out, hints->limit);
-}
-
-/* The most that all specs of a plan may take. */
-#define SPECS_MAX ((size_t)4 << 30)
-#define PARTITIONS_MAX (1 << 27)
-
-/* SPECS: appends them. */
-static int take_specs(void *ctx, struct bsc__frame *frame)
-{
-	struct plan *plan = ctx;
-	if (frame->type != BSC__SPECS) {
-		return BSC_WORKER;
-	}
-	uint32_t n = bsc__get_u32(&frame->payload);
-	int64_t first = plan->n;
-	for (uint32_t i = 0; i < n; i++) {
-		struct bsc_str spec = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
-		if (frame->payload.failed) {
-			return BSC_WORKER;
-		}
-		if (plan->n == plan->cap) {
-			int64_t cap = plan->cap ? 2 * plan->cap : 64;
-			size_t *ends = bsc__resize(plan->ends, (size_t)cap, sizeof(*ends));
-			plan->ends = ends ? ends : plan->ends;
-			int64_t *rows = ends ? realloc(plan->rows, (size_t)cap * sizeof(*rows)) : NULL;
-			if (!rows) {
-				return BSC_NOMEM;
-			}
-			plan->rows = rows;
-			plan->cap = cap;
-		}
-		bsc__put(&plan->specs, spec.ptr, spec.len);
-		if (plan->specs.failed || plan->n == PARTITIONS_MAX) {
-			return plan->specs.no_memory ? BSC_NOMEM : BSC_WORKER;
-		}
-		plan->ends[plan->n++] = plan->specs.len;
-	}
-	for (int64_t i = first; i < plan->n; i++) {
-		plan->rows[i] = bsc__get_i64(&frame->payload);
-	}
-	return frame->payload.failed ? BSC_WORKER : BSC_OK;
-}
-
-/* PLANNED. *planned is filled on success alone. */
-static int take_planned(struct plan *plan, struct bsc__question *q, struct bsc__frame *frame,
-                        struct bsc_planned *planned, struct bsc_error *err)
-{
-	int64_t n = bsc__get_i64(&frame->payload), n_pruned = bsc__get_i64(&frame->payload);
-	bool has_rows = bsc__get_u8(&frame->payload);
-	struct bsc_str pushed = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
-	/* The two are added up, for people. */
-	if (frame->payload.failed || n != plan->n || n_pruned < 0 || n_pruned > INT64_MAX - n) {
-		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent another number of partitions than it said",
-		                 q->doing, (int)q->worker->pid);
-	}
-	/* It becomes a value of bascule_scans(). */
-	if (bsc__utf8_valid(pushed.ptr, pushed.len) != pushed.len) {
-		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d said what it was told in bytes that are no text",
-		                 q->doing, (int)q->worker->pid);
-	}
-	char *copy = pushed.len ? malloc(pushed.len + 1) : NULL;
-	if (pushed.len && !copy) {
-		return bsc__fail_nomem(err, "planning a scan");
-	}
-	if (copy) {
-		memcpy(copy, pushed.ptr, pushed.len);
-		copy[pushed.len] = '\0';
-	}
-	*planned = (struct bsc_planned){n, n_pruned, has_rows ? plan->rows : NULL, copy};
-	plan->rows = has_rows ? NULL : plan->rows;
-	return BSC_OK;
-}
-
-static void plan_free(void *ptr)
-{
-	struct plan *plan = ptr;
-	if (plan->worker) {
-		bsc__pool_free_plan(plan->worker, plan->number);
-		if (plan->pinned) {
-			bsc__pool_check_in(plan->worker);
-		}
-		bsc__worker_unref(plan->worker);
-	}
-	bsc__bytes_release(&plan->hints);
-	bsc__bytes_release(&plan->specs);
-	bsc__free(plan->ends);
-	free(plan->rows);
-	bsc__turns_release(&plan->turns);
-	pthread_mutex_destroy(&plan->lock);
-	bsc__free(plan);
-}
-
-static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
-                    void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
-{
-	struct instance *instance = ptr;
-	const struct bsc_run_settings *run = &instance->cls->run;
-	struct bsc__worker *worker;
-	struct bsc__frame frame;
-	struct bsc__question q = {.meter = meter};
-	struct plan *plan = bsc__calloc(1, sizeof(*plan));
-	if (!plan) {
-		return bsc__fail_nomem(err, "planning a scan");
-	}
-	plan->instance = instance;
-	plan->number = bsc__new_number();
-	bsc__bytes_init(&plan->hints, BSC__PAYLOAD_MAX);
-	bsc__bytes_init(&plan->specs, SPECS_MAX);
-	pthread_mutex_init(&plan->lock, NULL);
-	put_hints(&plan->hints, hints);
-	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
-	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
-	int rc = plan->hints.no_memory ? bsc__fail_nomem(err, "planning a scan")
-	         : plan->hints.failed
-	             ? bsc__fail(err, BSC_INVALID,
-	                         "%s: the names of its columns and its predicates are of more than %u MiB in all", q.doing,
-	                         BSC__PAYLOAD_MAX >> 20)
-	             : bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q.wait,
-	                                   &worker, err);
-	if (rc != BSC_OK) {
-		plan_free(plan);
-		return rc;
-	}
-	rc = ensure_instance(&q, worker, instance, err);
-	if (rc == BSC_OK) {
-		bsc__ask(&q, worker, BSC__PLAN);
-		bsc__put_u64(&q.out, instance->number);
-		bsc__put_u64(&q.out, plan->number);
-		bsc__put(&q.out, plan->hints.ptr, plan->hints.len);
-		rc = bsc__question_send(&q, err);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc__await(&q, BSC__PLANNED, take_specs, plan, &frame, err);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
-	}
-	if (rc == BSC_OK) {
-		rc = take_planned(plan, &q, &frame, planned, err);
-	}
-	if (rc != BSC_OK) {
-		bsc__settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
-		plan_free(plan);
-		return rc;
-	}
-	bsc__worker_ref(worker);
-	plan->worker = worker;
-	plan->pinned = true;
-	bsc__pool_park(worker, true);
-	*plan_out = plan;
-	return BSC_OK;
-}
-
-static int64_t plan_readers(void *ptr)
-{
-	const struct plan *plan = ptr;
-	return plan->instance->cls->run.n_workers;
-}
-
 /* ---- reader ---- */
 
 static int read_open(void *ptr, int64_t partition, struct bsc_meter *meter, void **reader_out, struct bsc_error *err)
 {
-	struct plan *plan = ptr;
+	struct bsc__plan *plan = ptr;
 	struct reader *reader = bsc__calloc(1, sizeof(*reader));
 	if (!reader) {
 		return bsc__fail_nomem(err, "opening a partition");
@@ -523,7 +104,7 @@ static void describe(const struct reader *reader, char *text, size_t cap)
 
 static bool own_is_free(void *ctx)
 {
-	struct plan *plan = ctx;
+	struct bsc__plan *plan = ctx;
 	pthread_mutex_lock(&plan->lock);
 	bool is_free = plan->pinned && !plan->in_use && !plan->worker->foreign;
 	pthread_mutex_unlock(&plan->lock);
@@ -532,7 +113,7 @@ static bool own_is_free(void *ctx)
 
 static bool take_own(struct reader *reader)
 {
-	struct plan *plan = reader->plan;
+	struct bsc__plan *plan = reader->plan;
 	pthread_mutex_lock(&plan->lock);
 	if (plan->pinned && !plan->in_use && !plan->worker->foreign) {
 		plan->in_use = reader->of_plan = true;
@@ -557,8 +138,8 @@ static bool take_own(struct reader *reader)
 /* The plan's own worker, or another, whichever is free first. */
 static int take_worker(struct reader *reader, struct bsc__question *q, struct bsc_error *err)
 {
-	struct plan *plan = reader->plan;
-	const struct instance *instance = plan->instance;
+	struct bsc__plan *plan = reader->plan;
+	const struct bsc__instance *instance = plan->instance;
 	int rc = BSC_OK;
 	q->wait.over = own_is_free;
 	q->wait.over_ctx = plan;
@@ -573,7 +154,7 @@ static int take_worker(struct reader *reader, struct bsc__question *q, struct bs
 /* The worker goes where it came from. rc: how the read ended; BSC_CANCELLED: before its end. */
 static void let_go(struct reader *reader, int rc)
 {
-	struct plan *plan = reader->plan;
+	struct bsc__plan *plan = reader->plan;
 	struct bsc__worker *worker = reader->worker;
 	bool keep = reader->of_plan && bsc__is_whole_after(rc);
 	reader->worker = NULL;
@@ -599,11 +180,11 @@ static void let_go(struct reader *reader, int rc)
 /* Begins the READ. */
 static int begin(struct reader *reader, struct bsc__question *q, struct bsc_error *err)
 {
-	struct plan *plan = reader->plan;
-	struct instance *instance = plan->instance;
+	struct bsc__plan *plan = reader->plan;
+	struct bsc__instance *instance = plan->instance;
 	int rc = take_worker(reader, q, err);
 	if (rc == BSC_OK) {
-		rc = ensure_instance(q, reader->worker, instance, err);
+		rc = bsc__instance_ensure(q, reader->worker, instance, err);
 	}
 	if (rc != BSC_OK) {
 		return rc;
@@ -726,7 +307,7 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
                      bool *ended, struct bsc_error *err)
 {
 	struct reader *reader = ptr;
-	struct plan *plan = reader->plan;
+	struct bsc__plan *plan = reader->plan;
 	struct bsc__question q = {.meter = reader->meter};
 	int64_t asked = bsc__now_ns();
 	describe(reader, q.doing, sizeof(q.doing));
@@ -780,13 +361,13 @@ const struct bsc_executor *bsc_process_executor(void)
 	    .name = "process",
 	    .resolve = resolve,
 	    .class_release = class_release,
-	    .open = instance_open,
-	    .close = instance_close,
-	    .statistics = statistics,
-	    .claim = claim,
-	    .plan = plan_new,
-	    .plan_free = plan_free,
-	    .plan_readers = plan_readers,
+	    .open = bsc__instance_open,
+	    .close = bsc__instance_close,
+	    .statistics = bsc__instance_statistics,
+	    .claim = bsc__instance_claim,
+	    .plan = bsc__plan_new,
+	    .plan_free = bsc__plan_free,
+	    .plan_readers = bsc__plan_readers,
 	    .read_open = read_open,
 	    .read_next = read_next,
 	    .read_close = read_close,
