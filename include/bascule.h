@@ -270,6 +270,10 @@ struct bsc_request {
 	 * the class applies it exactly, or where there is none. A cursor hands over no more. */
 	bool limited;
 	int64_t limit;
+	/* Partitions that bsc_plan_spec wrote, here or in another process, of a plan of the same class and options
+	 * for the same columns and filter: the class is not asked for any. NULL: it is. */
+	const struct bsc_str *specs;
+	int64_t n_specs;
 };
 
 /* The same, as an executor sees it: hints for the class. */
@@ -279,6 +283,8 @@ struct bsc_hints {
 	struct bsc_str filters; /* as bascule.filters reads them */
 	bool limited;
 	int64_t limit;
+	const struct bsc_str *specs; /* as in bsc_request */
+	int64_t n_specs;
 };
 
 /* What a class answered to a plan. Zeroed before the call. */
@@ -380,6 +386,8 @@ struct bsc_executor {
 	int (*plan)(void *instance, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
 	            void **plan_out, struct bsc_planned *planned, struct bsc_error *err);
 	void (*plan_free)(void *plan);
+	/* A partition as bytes, malloc'ed, for a plan of another process. */
+	int (*plan_spec)(void *plan, int64_t partition, char **spec_out, size_t *len_out, struct bsc_error *err);
 	/* How many readers of a plan get on at the same time; more wait for each other. NULL: any number. */
 	int64_t (*plan_readers)(void *plan);
 
@@ -498,6 +506,12 @@ int64_t bsc_plan_row_count(const struct bsc_plan *plan);
 
 /* What of the request's filter the class was told, for people; "" for nothing. Borrowed. */
 const char *bsc_plan_pushed(const struct bsc_plan *plan);
+
+/* A partition as bytes that stand for it in any process where the class can be had (bsc_request.specs): for an engine
+ * that plans on one machine and reads on others. malloc'ed, out. Not for secrets: a class puts into a spec what it
+ * likes. */
+int bsc_plan_spec(const struct bsc_plan *plan, int64_t partition, char **spec_out, size_t *len_out,
+                  struct bsc_error *err) BSC_MUST_CHECK;
 
 /* How many of its partitions can be read at the same time, 1 or more: a host with more cursors would have some of them
  * wait for others. */

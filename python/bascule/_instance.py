@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bascule import _cache, _locate
+from bascule import _cache, _locate, _specs
 from bascule._hints import Hints, may_hold, missing_filters, rows_of, takes
 from bascule._identity import marks_of, same_marks
 from bascule._locate import a
@@ -136,6 +136,10 @@ class Plan:
         self.n_pruned = n_pruned
         self.rows = rows
         self.pushed = pushed
+
+    def spec(self, partition: int) -> bytes:
+        """One partition for another process: what :meth:`Instance.restore` takes."""
+        return _specs.dump(self.specs[partition])
 
     def read(self, partition: int) -> Iterator[object]:
         """The items of one partition."""
@@ -328,6 +332,10 @@ class Instance:
         if kept_plans:
             kept_plans.keep_plan(hints, planned)
         return Plan(self, hints, *planned)
+
+    def restore(self, hints: Hints, specs: list[bytes]) -> Plan:
+        """The plan of which these are partitions, by :meth:`Plan.spec` of another process."""
+        return Plan(self, hints, [_specs.load(spec) for spec in specs], 0, None, "")
 
     def read(self, spec: dict[str, Any], hints: Hints = _NO_HINTS) -> Iterator[object]:
         """The items that the class yields for one partition."""

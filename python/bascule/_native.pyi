@@ -23,7 +23,11 @@ class Source:
     @property
     def label(self) -> str: ...
     def plan(
-        self, columns: Sequence[str | int] | None = None, filters: bytes | None = None, limit: int | None = None
+        self,
+        columns: Sequence[str | int] | None = None,
+        filters: bytes | None = None,
+        limit: int | None = None,
+        specs: list[bytes] = ...,
     ) -> Plan:
         """Asks the class for its partitions.
 
@@ -31,6 +35,7 @@ class Source:
             columns: names or numbers, in order; None: all.
             filters: hints, as ``bascule.filters._wire.dump`` writes them: batches may hold other rows.
             limit: the most rows that one partition hands over; asked of a class only where it applies all filters exactly.
+            specs: partitions of another plan for the same columns and filters, by :meth:`Plan.spec`: the class isn't asked.
         """
     def claim(self, filters: bytes, n: int) -> list[bool]:
         """Which of the ``n`` predicates every read applies exactly (``push_filters``)."""
@@ -49,6 +54,8 @@ class Plan:
     @property
     def pushed(self) -> str:
         """What of the predicates the class was told, for people."""
+    def spec(self, i: int) -> bytes:
+        """Partition ``i`` for another process, which plans with it: ``plan(specs=[...])``."""
     def scan(self) -> Scan:
         """One execution; a plan may be executed any number of times."""
     def __arrow_c_schema__(self) -> object: ...
@@ -58,7 +65,7 @@ class Scan:
 
     @property
     def progress(self) -> float:
-        """Partitions read to their end, as a fraction in [0, 1]."""
+        """What part is read, in [0, 1]: of the rows, where they are known, else of the partitions."""
     def partition(self, i: int) -> Partition:
         """Partition ``i``, unread; each stream taken of it reads it anew."""
     def cancel(self) -> None:

@@ -46,6 +46,6 @@ def load(data: bytes) -> dict[str, Any]:
         return pickle.loads(data)  # type: ignore[no-any-return]
     except Exception as e:
         raise BasculeError(
-            f"its partition spec can't be unpickled in the worker process that is to read it ({type(e).__name__}: {e}): a "
+            f"its partition spec can't be unpickled in the process that is to read it ({type(e).__name__}: {e}): a "
             "spec is a dict of plain values"
         ) from e

@@ -189,11 +189,6 @@ static int begin(struct reader *reader, struct bsc__question *q, struct bsc_erro
 	if (rc != BSC_OK) {
 		return rc;
 	}
-	size_t from = reader->partition ? plan->ends[reader->partition - 1] : 0;
-	struct bsc_str spec = {NULL, plan->ends[reader->partition] - from};
-	if (spec.len) {
-		spec.ptr = (const char *)plan->specs.ptr + from;
-	}
 	reader->window = 1; /* one batch */
 	bsc__ask(q, reader->worker, BSC__READ);
 	reader->number = reader->worker->request;
@@ -203,7 +198,7 @@ static int begin(struct reader *reader, struct bsc__question *q, struct bsc_erro
 	bsc__put_i64(&q->out, plan->n);
 	bsc__put_u64(&q->out, reader->window);
 	bsc__put(&q->out, plan->hints.ptr, plan->hints.len);
-	bsc__put_str(&q->out, spec);
+	bsc__put_str(&q->out, bsc__plan_spec_of(plan, reader->partition));
 	return bsc__question_send(q, err);
 }
 
@@ -367,6 +362,7 @@ const struct bsc_executor *bsc_process_executor(void)
 	    .claim = bsc__instance_claim,
 	    .plan = bsc__plan_new,
 	    .plan_free = bsc__plan_free,
+	    .plan_spec = bsc__plan_spec,
 	    .plan_readers = bsc__plan_readers,
 	    .read_open = read_open,
 	    .read_next = read_next,

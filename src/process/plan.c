@@ -25,6 +25,27 @@ static void put_hints(struct bsc__bytes *out, const struct bsc_hints *hints)
 #define SPECS_MAX ((size_t)4 << 30)
 #define PARTITIONS_MAX (1 << 27)
 
+static int add_spec(struct bsc__plan *plan, struct bsc_str spec)
+{
+	if (plan->n == plan->cap) {
+		int64_t cap = plan->cap ? 2 * plan->cap : 64;
+		size_t *ends = bsc__resize(plan->ends, (size_t)cap, sizeof(*ends));
+		plan->ends = ends ? ends : plan->ends;
+		int64_t *rows = ends ? realloc(plan->rows, (size_t)cap * sizeof(*rows)) : NULL;
+		if (!rows) {
+			return BSC_NOMEM;
+		}
+		plan->rows = rows;
+		plan->cap = cap;
+	}
+	bsc__put(&plan->specs, spec.ptr, spec.len);
+	if (plan->specs.failed || plan->n == PARTITIONS_MAX) {
+		return plan->specs.no_memory ? BSC_NOMEM : BSC_WORKER;
+	}
+	plan->ends[plan->n++] = plan->specs.len;
+	return BSC_OK;
+}
+
 /* SPECS: appends them. */
 static int take_specs(void *ctx, struct bsc__frame *frame)
 {
@@ -36,25 +57,10 @@ static int take_specs(void *ctx, struct bsc__frame *frame)
 	int64_t first = plan->n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct bsc_str spec = bsc__get_str(&frame->payload, BSC__PAYLOAD_MAX);
-		if (frame->payload.failed) {
-			return BSC_WORKER;
+		int rc = frame->payload.failed ? BSC_WORKER : add_spec(plan, spec);
+		if (rc != BSC_OK) {
+			return rc;
 		}
-		if (plan->n == plan->cap) {
-			int64_t cap = plan->cap ? 2 * plan->cap : 64;
-			size_t *ends = bsc__resize(plan->ends, (size_t)cap, sizeof(*ends));
-			plan->ends = ends ? ends : plan->ends;
-			int64_t *rows = ends ? realloc(plan->rows, (size_t)cap * sizeof(*rows)) : NULL;
-			if (!rows) {
-				return BSC_NOMEM;
-			}
-			plan->rows = rows;
-			plan->cap = cap;
-		}
-		bsc__put(&plan->specs, spec.ptr, spec.len);
-		if (plan->specs.failed || plan->n == PARTITIONS_MAX) {
-			return plan->specs.no_memory ? BSC_NOMEM : BSC_WORKER;
-		}
-		plan->ends[plan->n++] = plan->specs.len;
 	}
 	for (int64_t i = first; i < plan->n; i++) {
 		plan->rows[i] = bsc__get_i64(&frame->payload);
@@ -111,13 +117,70 @@ void bsc__plan_free(void *ptr)
 	bsc__free(plan);
 }
 
+/* Asks a worker, which then is the plan's. */
+static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, struct bsc_planned *planned,
+                      struct bsc_error *err)
+{
+	struct bsc__instance *instance = plan->instance;
+	const struct bsc_run_settings *run = &instance->cls->run;
+	struct bsc__worker *worker;
+	struct bsc__frame frame;
+	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q->wait,
+	                             &worker, err);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	rc = bsc__instance_ensure(q, worker, instance, err);
+	if (rc == BSC_OK) {
+		bsc__ask(q, worker, BSC__PLAN);
+		bsc__put_u64(&q->out, instance->number);
+		bsc__put_u64(&q->out, plan->number);
+		bsc__put(&q->out, plan->hints.ptr, plan->hints.len);
+		rc = bsc__question_send(q, err);
+	}
+	if (rc == BSC_OK) {
+		rc = bsc__await(q, BSC__PLANNED, take_specs, plan, &frame, err);
+	}
+	if (rc == BSC_OK) {
+		rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
+	}
+	if (rc == BSC_OK) {
+		rc = take_planned(plan, q, &frame, planned, err);
+	}
+	if (rc != BSC_OK) {
+		bsc__settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
+		return rc;
+	}
+	bsc__worker_ref(worker);
+	plan->worker = worker;
+	plan->pinned = true;
+	bsc__pool_park(worker, true);
+	return BSC_OK;
+}
+
+/* The plan that another process made; no worker has it. */
+static int take_given(struct bsc__plan *plan, const struct bsc_hints *hints, const char *doing,
+                      struct bsc_planned *planned, struct bsc_error *err)
+{
+	int rc = BSC_OK;
+	for (int64_t i = 0; rc == BSC_OK && i < hints->n_specs; i++) {
+		rc = add_spec(plan, hints->specs[i]);
+	}
+	if (rc == BSC_WORKER) {
+		return bsc__fail(err, BSC_INVALID, "%s: the given partitions are more than %d or %zu GiB", doing,
+		                 PARTITIONS_MAX, SPECS_MAX >> 30);
+	}
+	if (rc != BSC_OK) {
+		return bsc__fail_nomem(err, "planning a scan");
+	}
+	*planned = (struct bsc_planned){.n_partitions = plan->n};
+	return bsc__turns_init(&plan->turns, plan->n, plan->instance->cls->run.n_workers, err);
+}
+
 int bsc__plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
                   void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
 	struct bsc__instance *instance = ptr;
-	const struct bsc_run_settings *run = &instance->cls->run;
-	struct bsc__worker *worker;
-	struct bsc__frame frame;
 	struct bsc__question q = {.meter = meter};
 	struct bsc__plan *plan = bsc__calloc(1, sizeof(*plan));
 	if (!plan) {
@@ -130,45 +193,49 @@ int bsc__plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *me
 	pthread_mutex_init(&plan->lock, NULL);
 	put_hints(&plan->hints, hints);
 	snprintf(q.doing, sizeof(q.doing), "%.*s: plan_partitions", BSC__LABEL_CAP, instance->label);
-	q.wait = bsc__wait_begin(poll, run->timeout_ms, instance->on_main);
-	int rc = plan->hints.no_memory ? bsc__fail_nomem(err, "planning a scan")
-	         : plan->hints.failed
-	             ? bsc__fail(err, BSC_INVALID,
-	                         "%s: the names of its columns and its predicates are of more than %u MiB in all", q.doing,
-	                         BSC__PAYLOAD_MAX >> 20)
-	             : bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q.wait,
-	                                   &worker, err);
+	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
+	int rc;
+	if (plan->hints.no_memory) {
+		rc = bsc__fail_nomem(err, "planning a scan");
+	} else if (plan->hints.failed) {
+		rc = bsc__fail(err, BSC_INVALID,
+		               "%s: the names of its columns and its predicates are of more than %u MiB in all", q.doing,
+		               BSC__PAYLOAD_MAX >> 20);
+	} else if (hints->specs) {
+		rc = take_given(plan, hints, q.doing, planned, err);
+	} else {
+		rc = ask_worker(plan, &q, planned, err);
+	}
 	if (rc != BSC_OK) {
 		bsc__plan_free(plan);
 		return rc;
 	}
-	rc = bsc__instance_ensure(&q, worker, instance, err);
-	if (rc == BSC_OK) {
-		bsc__ask(&q, worker, BSC__PLAN);
-		bsc__put_u64(&q.out, instance->number);
-		bsc__put_u64(&q.out, plan->number);
-		bsc__put(&q.out, plan->hints.ptr, plan->hints.len);
-		rc = bsc__question_send(&q, err);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc__await(&q, BSC__PLANNED, take_specs, plan, &frame, err);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc__turns_init(&plan->turns, plan->n, run->n_workers, err);
-	}
-	if (rc == BSC_OK) {
-		rc = take_planned(plan, &q, &frame, planned, err);
-	}
-	if (rc != BSC_OK) {
-		bsc__settle(worker, rc == BSC_NOMEM ? BSC_OK : rc);
-		bsc__plan_free(plan);
-		return rc;
-	}
-	bsc__worker_ref(worker);
-	plan->worker = worker;
-	plan->pinned = true;
-	bsc__pool_park(worker, true);
 	*plan_out = plan;
+	return BSC_OK;
+}
+
+struct bsc_str bsc__plan_spec_of(const struct bsc__plan *plan, int64_t partition)
+{
+	size_t from = partition ? plan->ends[partition - 1] : 0;
+	struct bsc_str spec = {NULL, plan->ends[partition] - from};
+	if (spec.len) {
+		spec.ptr = (const char *)plan->specs.ptr + from;
+	}
+	return spec;
+}
+
+int bsc__plan_spec(void *ptr, int64_t partition, char **spec_out, size_t *len_out, struct bsc_error *err)
+{
+	struct bsc_str spec = bsc__plan_spec_of(ptr, partition);
+	char *copy = malloc(spec.len + 1);
+	if (!copy) {
+		return bsc__fail_nomem(err, "copying a partition's spec");
+	}
+	if (spec.len) {
+		memcpy(copy, spec.ptr, spec.len);
+	}
+	*spec_out = copy;
+	*len_out = spec.len;
 	return BSC_OK;
 }
 

@@ -1,5 +1,5 @@
-/* plan: the partitions of one query, as a worker planned them: PLAN, SPECS, PLANNED. The functions are bsc_executor's.
- */
+/* plan: the partitions of one query, as a worker planned them (PLAN, SPECS, PLANNED) or the caller gave them.
+ * The functions are bsc_executor's. */
 #ifndef BSC_PROCESS_PLAN_H
 #define BSC_PROCESS_PLAN_H
 
@@ -26,6 +26,10 @@ struct bsc__plan {
 int bsc__plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
                   void **plan_out, struct bsc_planned *planned, struct bsc_error *err);
 void bsc__plan_free(void *ptr);
+int bsc__plan_spec(void *ptr, int64_t partition, char **spec_out, size_t *len_out, struct bsc_error *err);
 int64_t bsc__plan_readers(void *ptr);
+
+/* The bytes of a partition's spec. Borrowed. */
+struct bsc_str bsc__plan_spec_of(const struct bsc__plan *plan, int64_t partition);
 
 #endif

@@ -117,6 +117,9 @@ struct bsc_plan {
 	_Atomic int64_t refs;
 };
 
+/* The error for a partition that the plan has not. */
+int bsc__fail_partition(const struct bsc_plan *plan, int64_t partition, struct bsc_error *err);
+
 struct bsc_scan {
 	struct bsc_plan *plan;
 	_Atomic int64_t refs;

@@ -109,6 +109,10 @@ static int ask(struct bsc_plan *plan, const struct bsc_request *request, const s
 	const struct bsc_source *source = plan->source;
 	struct bsc__bytes filters;
 	struct bsc_hints hints = {.limited = plan->limited, .limit = plan->limit};
+	if (request) {
+		hints.specs = request->specs;
+		hints.n_specs = request->n_specs;
+	}
 	struct bsc_planned planned = {0};
 	const char **names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
 	bool *seen = bsc__calloc((size_t)source->schema.n_children, sizeof(*seen));
@@ -171,6 +175,24 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, c
 int64_t bsc_plan_row_count(const struct bsc_plan *plan)
 {
 	return plan->n_rows;
+}
+
+int bsc__fail_partition(const struct bsc_plan *plan, int64_t partition, struct bsc_error *err)
+{
+	return bsc__fail(err, BSC_INVALID, "%s has no partition %lld: it planned %lld", plan->source->label,
+	                 (long long)partition, (long long)plan->n_partitions);
+}
+
+int bsc_plan_spec(const struct bsc_plan *plan, int64_t partition, char **spec_out, size_t *len_out,
+                  struct bsc_error *err)
+{
+	const struct bsc_executor *executor = plan->source->executor;
+	*spec_out = NULL;
+	*len_out = 0;
+	if (partition < 0 || partition >= plan->n_partitions) {
+		return bsc__fail_partition(plan, partition, err);
+	}
+	return executor->plan_spec(plan->handle, partition, spec_out, len_out, err);
 }
 
 const char *bsc_plan_pushed(const struct bsc_plan *plan)

@@ -116,8 +116,7 @@ int bsc_cursor_open_partition(struct bsc_scan *scan, int64_t partition, struct b
 	const struct bsc_plan *plan = scan->plan;
 	*out = NULL;
 	if (partition < 0 || partition >= plan->n_partitions) {
-		return bsc__fail(err, BSC_INVALID, "%s has no partition %lld: it planned %lld", plan->source->label,
-		                 (long long)partition, (long long)plan->n_partitions);
+		return bsc__fail_partition(plan, partition, err);
 	}
 	int rc = bsc_cursor_open(scan, out, err);
 	if (rc == BSC_OK) {

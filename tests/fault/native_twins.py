@@ -63,7 +63,9 @@ def hints() -> Any:
     counted = plan.row_count, pa.table(plan.scan().partition(0)).num_rows
     plan = source.plan(["a"], filters, 1)
     rows = pa.table(plan.scan().partition(0)).num_rows
-    return source.statistics(), source.claim(filters, 1), counted, plan.pushed, rows
+    shipped = source.plan(["a"], specs=[plan.spec(1)])
+    again = pa.table(shipped.scan().partition(0)).num_rows
+    return source.statistics(), source.claim(filters, 1), counted, plan.pushed, rows, again
 
 
 def load() -> Any:

@@ -58,6 +58,18 @@ static int call_concurrency(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static int call_spec(struct world *w, struct bsc_error *err)
+{
+	char *spec;
+	size_t len;
+	int rc = bsc_plan_spec(w->plan, 1, &spec, &len, err);
+	if (rc == BSC_OK) {
+		assert_int_equal(len, strlen("partition 1"));
+		free(spec);
+	}
+	return rc;
+}
+
 static int call_row_count(struct world *w, struct bsc_error *err)
 {
 	(void)err;
@@ -337,6 +349,7 @@ const struct twin twins_scan[] = {
     {"bsc_plan_new", "nested columns", true, POINTER, nested_source, call_plan, no_plan_is_left, .done = done_plan},
     {"bsc_plan_partition_count", "", false, .set_up = world_plan, .call = call_partition_count},
     {"bsc_plan_concurrency", "", false, .set_up = world_plan, .call = call_concurrency},
+    {"bsc_plan_spec", "", true, .set_up = world_plan, .call = call_spec},
     {"bsc_plan_row_count", "", false, .set_up = world_plan, .call = call_row_count},
     {"bsc_plan_pushed", "", false, .set_up = world_plan, .call = call_pushed},
     {"bsc_plan_schema", "", false, .set_up = world_plan, .call = call_plan_schema},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import gc
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import nanoarrow as na
 import polars as pl
@@ -96,6 +99,42 @@ def test_a_class_that_takes_columns_is_given_them_by_name():
     assert table.schema.names == ["x", "p", "x"]
     read_all("testsources:Columns", {"partitions": "1"})
     assert testsources.Columns.seen == [("plan", ["x", "p"]), ("read", ["x", "p"]), ("plan", None), ("read", None)]
+
+
+@pytest.mark.parametrize("executor", ["inprocess", "process"])
+def test_a_spec_stands_for_its_partition_in_another_process(executor):
+    options = {"partitions": "4", "bascule_executor": executor}
+    plan = Source("testsources:Numbers", options).plan(["p", "k"])
+    specs = [plan.spec(i) for i in range(plan.partition_count)]
+    code = (
+        "import sys, pyarrow as pa; from bascule._native import Source; "
+        f"plan = Source('testsources:Numbers', {options | {'partitions': '1'}!r}).plan(['p', 'k'], specs={specs[2:]!r}); "
+        "scan = plan.scan(); print([pa.table(scan.partition(i)).to_pydict() for i in range(plan.partition_count)])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(testsources.__file__).parent)}
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert ast.literal_eval(told.stdout) == [{"p": [i] * 10, "k": list(range(10))} for i in (2, 3)]
+
+
+@pytest.mark.parametrize("executor", ["inprocess", "process"])
+def test_specs_that_are_none(executor):
+    source = Source("testsources:Numbers", {"bascule_executor": executor})
+    assert source.plan(specs=[]).partition_count == 0
+    with pytest.raises(
+        (BasculeError, OSError), match="its partition spec can't be unpickled in the process that is to"
+    ):
+        pa.table(source.plan(specs=[b"none"]).scan().partition(0))
+    with pytest.raises(TypeError, match="bytes"):
+        source.plan(specs=["text"])
+    with pytest.raises(OptionError, match="has no partition 3: it planned 3"):
+        source.plan().spec(3)
+
+
+@pytest.mark.parametrize("executor", ["inprocess", "process"])
+def test_a_spec_that_cant_be_pickled_is_an_error_of_the_plan(executor):
+    source = Source("process.sources:Unpicklable", {"bascule_executor": executor})
+    with pytest.raises(BasculeError, match="plan_partitions returned a spec that can't be pickled"):
+        source.plan().spec(0)
 
 
 def test_progress_is_the_part_of_the_partitions_that_ended():

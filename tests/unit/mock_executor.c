@@ -364,6 +364,7 @@ static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_mete
 	}
 	mock->n_filters = hints->filters.len >= sizeof(mock->n_filters) ? *(const uint32_t *)hints->filters.ptr : 0;
 	mock->limit = hints->limited ? hints->limit : -1;
+	mock->n_specs = hints->specs ? hints->n_specs : -1;
 	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_PLAN, poll, err)) {
 		return err->status;
@@ -373,7 +374,8 @@ static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_mete
 	plan->mock = mock;
 	bump(&mock->plans);
 	*plan_out = plan;
-	*planned = (struct bsc_planned){.n_partitions = mock->n_partitions, .n_pruned = mock->n_pruned};
+	*planned = (struct bsc_planned){.n_partitions = hints->specs ? hints->n_specs : mock->n_partitions,
+	                                .n_pruned = mock->n_pruned};
 	if (mock->rows) {
 		size_t size = (size_t)mock->n_partitions * sizeof(*planned->rows);
 		planned->rows = malloc(size + 1);
@@ -384,6 +386,20 @@ static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_mete
 		planned->pushed = strdup(mock->pushed);
 		must(planned->pushed, "out of memory in the mock");
 	}
+	return BSC_OK;
+}
+
+static int plan_spec(void *state, int64_t partition, char **spec_out, size_t *len_out, struct bsc_error *err)
+{
+	char text[32];
+	(void)state;
+	int len = snprintf(text, sizeof(text), "partition %lld", (long long)partition);
+	char *spec = strdup(text);
+	if (!spec) {
+		return bsc__fail_nomem(err, "writing a spec");
+	}
+	*spec_out = spec;
+	*len_out = (size_t)len;
 	return BSC_OK;
 }
 
@@ -467,6 +483,7 @@ void mock_init(struct mock *mock, const struct ArrowSchema *schema, const struct
 	    .close = close_instance,
 	    .plan = make_plan,
 	    .plan_free = plan_free,
+	    .plan_spec = plan_spec,
 	    .read_open = read_open,
 	    .read_next = read_next,
 	    .read_close = read_close,

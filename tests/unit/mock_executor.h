@@ -75,6 +75,7 @@ struct mock {
 	void (*damage_schema)(struct ArrowSchema *schema);
 	/* What a plan says beside: */
 	int64_t n_pruned;
+	int64_t n_specs;     /* of the last request; -1: it had none */
 	const int64_t *rows; /* of each partition; NULL: nothing */
 	const char *pushed;
 

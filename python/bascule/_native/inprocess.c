@@ -23,7 +23,7 @@ static struct {
 	PyObject *instance_type;                             /* bascule._instance.Instance */
 	PyObject *hints_type;                                /* bascule._hints.Hints */
 	PyObject *open, *plan, *read, *end, *masked, *close; /* interned names */
-	PyObject *statistics, *claim, *specs, *n_pruned, *rows, *pushed;
+	PyObject *statistics, *claim, *restore, *spec, *specs, *n_pruned, *rows, *pushed;
 } py;
 
 struct instance {
@@ -318,6 +318,21 @@ static PyObject *hints_of(const struct bsc_hints *hints, PyObject *columns)
 	return made;
 }
 
+/* The given partitions, a list of bytes. NULL: an exception is set. */
+static PyObject *spec_list(const struct bsc_hints *hints)
+{
+	PyObject *list = PyList_New((Py_ssize_t)hints->n_specs);
+	for (int64_t i = 0; list && i < hints->n_specs; i++) {
+		PyObject *spec = PyBytes_FromStringAndSize(hints->specs[i].ptr, (Py_ssize_t)hints->specs[i].len);
+		if (!spec) {
+			Py_CLEAR(list);
+			break;
+		}
+		PyList_SET_ITEM(list, (Py_ssize_t)i, spec);
+	}
+	return list;
+}
+
 /* The exact rows of each partition, a list or None; none are known: *out NULL. -1: an exception is set. */
 static int take_rows(PyObject *rows, int64_t **out)
 {
@@ -392,7 +407,14 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 	plan->instance = instance;
 	plan->held = held;
 	PyObject *asked = hints_of(hints, held->refs[1] = column_tuple(hints));
-	PyObject *made = asked ? PyObject_CallMethodOneArg(object_of(instance), py.plan, asked) : NULL;
+	PyObject *specs = asked && hints->specs ? spec_list(hints) : NULL;
+	PyObject *made = NULL;
+	if (asked && !hints->specs) {
+		made = PyObject_CallMethodOneArg(object_of(instance), py.plan, asked);
+	} else if (specs) {
+		made = PyObject_CallMethodObjArgs(object_of(instance), py.restore, asked, specs, NULL);
+	}
+	Py_XDECREF(specs);
 	Py_XDECREF(asked);
 	held->refs[0] = made;
 	if (made && take_planned(made, planned) == 0) {
@@ -405,6 +427,35 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 	}
 	run_leave(&run);
 	*plan_out = plan;
+	return rc;
+}
+
+static int plan_spec(void *ptr, int64_t partition, char **spec_out, size_t *len_out, struct bsc_error *err)
+{
+	struct plan *plan = ptr;
+	struct instance *instance = plan->instance;
+	struct run run;
+	if (!run_enter(&run, instance->on_main, NULL)) {
+		return run_fail_shutdown(err, instance->label);
+	}
+	char attempt[512];
+	snprintf(attempt, sizeof(attempt), "%.450s: plan_partitions", instance->label);
+	PyObject *number = PyLong_FromLongLong(partition);
+	PyObject *spec = number ? PyObject_CallMethodOneArg(plan->held->refs[0], py.spec, number) : NULL;
+	char *bytes = NULL;
+	Py_ssize_t len = 0;
+	int rc = BSC_OK;
+	if (!spec || PyBytes_AsStringAndSize(spec, &bytes, &len) < 0) {
+		rc = fail_of(err, &run, instance, attempt);
+	} else if (!(*spec_out = malloc((size_t)len + 1))) {
+		rc = raised_fail_text(err, BSC_NOMEM, "out of memory");
+	} else {
+		memcpy(*spec_out, bytes, (size_t)len);
+		*len_out = (size_t)len;
+	}
+	Py_XDECREF(spec);
+	Py_XDECREF(number);
+	gate_leave(&run.stay);
 	return rc;
 }
 
@@ -668,6 +719,7 @@ const struct bsc_executor *inprocess_executor(void)
 	    .claim = claim,
 	    .plan = plan_new,
 	    .plan_free = plan_free,
+	    .plan_spec = plan_spec,
 	    .read_open = read_open,
 	    .read_next = read_next,
 	    .read_close = read_close,
@@ -691,8 +743,8 @@ const struct bsc_executor *inprocess_executor(void)
 	    intern("claim", &py.claim) < 0 || intern("specs", &py.specs) < 0 || intern("n_pruned", &py.n_pruned) < 0 ||
 	    intern("rows", &py.rows) < 0 || intern("pushed", &py.pushed) < 0 || run_init() < 0 || exported_init() < 0 ||
 	    watch_init() < 0 || trimmed_init() < 0 || intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 ||
-	    intern("read", &py.read) < 0 || intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 ||
-	    intern("close", &py.close) < 0) {
+	    intern("restore", &py.restore) < 0 || intern("spec", &py.spec) < 0 || intern("read", &py.read) < 0 ||
+	    intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {
 		return NULL;
 	}
 	bsc_log_set_sink(log_warning);

@@ -316,7 +316,29 @@ static PyObject *plan_pushed(struct plan_object *self, void *Py_UNUSED(closure))
 	return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
 }
 
+static PyObject *plan_spec_bytes(struct plan_object *self, PyObject *arg)
+{
+	long long partition = PyLong_AsLongLong(arg);
+	if (partition == -1 && PyErr_Occurred()) {
+		return NULL;
+	}
+	char *spec;
+	size_t len;
+	struct bsc_error err;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_plan_spec(self->plan, partition, &spec, &len, &err);
+	Py_END_ALLOW_THREADS
+	if (rc != BSC_OK) {
+		return raise(state_of(Py_TYPE(self)), &err);
+	}
+	PyObject *bytes = PyBytes_FromStringAndSize(spec, (Py_ssize_t)len);
+	free(spec);
+	return bytes;
+}
+
 static PyMethodDef plan_methods[] = {{"scan", (PyCFunction)plan_scan, METH_NOARGS, NULL},
+                                     {"spec", (PyCFunction)plan_spec_bytes, METH_O, NULL},
                                      {"__arrow_c_schema__", (PyCFunction)plan_schema, METH_NOARGS, NULL},
                                      {0}};
 
@@ -473,29 +495,56 @@ static int64_t *column_indices(struct source_object *self, PyObject *columns, Py
 	return indices;
 }
 
+/* A list of bytes, borrowed from its items; PyMem's, one more than there are. NULL: an exception is set. */
+static struct bsc_str *spec_views(PyObject *list)
+{
+	Py_ssize_t n = PyList_GET_SIZE(list);
+	struct bsc_str *views = PyMem_Calloc((size_t)n + 1, sizeof(*views));
+	if (!views) {
+		PyErr_NoMemory();
+	}
+	for (Py_ssize_t i = 0; views && i < n; i++) {
+		char *bytes;
+		Py_ssize_t len;
+		if (PyBytes_AsStringAndSize(PyList_GET_ITEM(list, i), &bytes, &len) < 0) {
+			PyMem_Free(views);
+			return NULL;
+		}
+		views[i] = (struct bsc_str){bytes, (size_t)len};
+	}
+	return views;
+}
+
 static PyObject *source_plan(struct source_object *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"columns", "filters", "limit", NULL};
+	static char *names[] = {"columns", "filters", "limit", "specs", NULL};
 	struct module_state *state = state_of(Py_TYPE(self));
-	PyObject *columns = Py_None, *limit = Py_None;
+	PyObject *columns = Py_None, *limit = Py_None, *specs = NULL;
 	const char *bytes = NULL;
 	Py_ssize_t bytes_len = 0, n = 0;
 	int64_t *indices = NULL;
+	struct bsc_str *views = NULL;
 	struct bsc_filter *filter = NULL;
 	struct bsc_error err;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#O:plan", names, &columns, &bytes, &bytes_len, &limit)) {
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#OO!:plan", names, &columns, &bytes, &bytes_len, &limit,
+	                                 &PyList_Type, &specs)) {
 		return NULL;
 	}
 	struct bsc_request request = {.limited = limit != Py_None,
 	                              .limit = limit != Py_None ? PyLong_AsLongLong(limit) : 0};
-	if (PyErr_Occurred() || (columns != Py_None && !(indices = column_indices(self, columns, &n)))) {
+	if (PyErr_Occurred() || (columns != Py_None && !(indices = column_indices(self, columns, &n))) ||
+	    (specs && !(views = spec_views(specs)))) {
+		PyMem_Free(indices);
 		return NULL;
 	}
 	if (bytes && bsc_filter_read((struct bsc_str){bytes, (size_t)bytes_len}, bsc_source_schema(self->source), &filter,
 	                             &err) != BSC_OK) {
 		PyMem_Free(indices);
+		PyMem_Free(views);
 		return raise(state, &err);
 	}
+	request.specs = views;
+	request.n_specs = specs ? PyList_GET_SIZE(specs) : 0;
 	request.columns = indices;
 	request.n_columns = n;
 	request.filter = filter;
@@ -509,6 +558,7 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	}
 	bsc_filter_free(filter);
 	PyMem_Free(indices);
+	PyMem_Free(views);
 	if (rc != BSC_OK) {
 		Py_DECREF(made);
 		return raise(state, &err);

@@ -282,6 +282,41 @@ static void test_concurrency_is_the_executors_and_no_more_than_partitions(void *
 	bsc_plan_free(plan);
 }
 
+static void test_specs_stand_for_partitions_in_another_plan(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_plan *plan = plan_of(f, NULL, 0);
+	struct bsc_error err;
+	char *spec;
+	size_t len;
+	assert_int_equal(f->mock.n_specs, -1);
+	assert_ok(bsc_plan_spec(plan, 1, &spec, &len, &err), &err);
+	assert_true(len == strlen("partition 1") && memcmp(spec, "partition 1", len) == 0);
+	bsc_plan_free(plan);
+	const struct bsc_str specs[] = {{spec, len}};
+	assert_ok(bsc_plan_new(f->source, &(struct bsc_request){.specs = specs, .n_specs = 1}, NULL, &plan, &err), &err);
+	assert_int_equal(f->mock.n_specs, 1);
+	assert_int_equal(bsc_plan_partition_count(plan), 1);
+	bsc_plan_free(plan);
+	assert_ok(bsc_plan_new(f->source, &(struct bsc_request){.specs = specs}, NULL, &plan, &err), &err);
+	assert_int_equal(bsc_plan_partition_count(plan), 0);
+	bsc_plan_free(plan);
+	free(spec);
+}
+
+static void test_spec_of_a_partition_that_is_not_there_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct bsc_plan *plan = plan_of(f, NULL, 0);
+	struct bsc_error err;
+	char *spec;
+	size_t len;
+	assert_int_equal(bsc_plan_spec(plan, 2, &spec, &len, &err), BSC_INVALID);
+	assert_true(!spec && strstr(err.message, "has no partition 2: it planned 2"));
+	assert_int_equal(bsc_plan_spec(plan, -1, &spec, &len, &err), BSC_INVALID);
+	bsc_plan_free(plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +333,8 @@ int main(void)
 	    TEST(test_poll_ends_a_class_that_plans_for_ever),
 	    TEST(test_plan_is_executed_any_number_of_times),
 	    TEST(test_plan_lives_until_its_last_reference),
+	    TEST(test_specs_stand_for_partitions_in_another_plan),
+	    TEST(test_spec_of_a_partition_that_is_not_there_is_refused),
 	    TEST(test_concurrency_is_the_executors_and_no_more_than_partitions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
