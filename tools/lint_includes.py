@@ -37,6 +37,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     ),
     "python/bascule/_native": (
         "bascule.h",
+        "arguments.h",
         "capsule.h",
         "duckdb_adapter.h",
         "exported.h",
