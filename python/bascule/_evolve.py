@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 from bascule.errors import MismatchError
 
 # An array of one type as one of another; None: it is that type already.
-_Convert = Callable[[pa.Array], pa.Array]
+Convert: TypeAlias = Callable[[pa.Array], pa.Array]
+#: A conversion that comes before those of this module, or None where it knows none.
+Special: TypeAlias = "Callable[[pa.DataType, pa.DataType], Convert | None]"
 
 _ROWS = 1 << 16  # of a batch made for a table without columns
 _EXTENSION = b"ARROW:extension:name"
@@ -34,8 +36,8 @@ _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view
 _UNITS = ("s", "ms", "us", "ns")
 
 
-class _Lossy(Exception):
-    """This conversion isn't done."""
+class Lossy(Exception):
+    """This conversion isn't done: it might change a value."""
 
 
 def conform(items: Iterator[Any], schema: pa.Schema, columns: Sequence[str] | None) -> Iterator[Any]:
@@ -155,7 +157,7 @@ def _conversion(
     return convert_batch
 
 
-def _plan(got: Any, wanted: Any) -> list[tuple[pa.Field, int | None, _Convert | None]]:
+def _plan(got: Any, wanted: Any, special: Special | None = None) -> list[tuple[pa.Field, int | None, Convert | None]]:
     """For each wanted field: where it is among ``got``, and its conversion. ``wanted``: fields with
     their number among those of one name.
 
@@ -164,7 +166,7 @@ def _plan(got: Any, wanted: Any) -> list[tuple[pa.Field, int | None, _Convert | 
     """
     places = {(f.name, nth): i for i, (f, nth) in enumerate(_numbered(got))}
     names = [f.name for f in got]
-    plan: list[tuple[pa.Field, int | None, _Convert | None]] = []
+    plan: list[tuple[pa.Field, int | None, Convert | None]] = []
     for field, nth in wanted:
         at = places.get((field.name, nth))
         if at is None:
@@ -173,10 +175,10 @@ def _plan(got: Any, wanted: Any) -> list[tuple[pa.Field, int | None, _Convert | 
             continue
         there = got[at] if isinstance(got, list) else got.field(at)
         try:
-            if _extension(there) != _extension(field):
-                raise _Lossy
-            plan.append((field, at, conversion(there.type, field.type)))
-        except _Lossy:
+            if special is None and _extension(there) != _extension(field):
+                raise Lossy
+            plan.append((field, at, conversion(there.type, field.type, special)))
+        except Lossy:
             raise _mismatch(there, field, ", which could change values") from None
     return plan
 
@@ -217,43 +219,48 @@ def _extension(field: pa.Field) -> bytes | None:
 # ---- types ----
 
 
-def conversion(got: pa.DataType, want: pa.DataType) -> _Convert | None:
+def conversion(got: pa.DataType, want: pa.DataType, special: Special | None = None) -> Convert | None:
     """How an array of type ``got`` becomes one of ``want``; None where it is.
 
+    Args:
+        special: is asked first, at each depth; with it, the storage of extension types that pyarrow doesn't know is taken for theirs.
+
     Raises:
-        _Lossy: no such conversion keeps every value.
+        Lossy: no such conversion keeps every value.
     """
     if got.equals(want):
         return None
+    if special is not None and (found := special(got, want)) is not None:
+        return found
     if pa.types.is_null(got):
         return lambda array: pa.nulls(len(array), want)
     if isinstance(got, pa.BaseExtensionType) or isinstance(want, pa.BaseExtensionType):
         # Of an encoded one the values may be that very type.
         if pa.types.is_dictionary(got) or pa.types.is_run_end_encoded(got):
-            return _decoded(got, want)
-        raise _Lossy
+            return _decoded(got, want, special)
+        raise Lossy
     if pa.types.is_dictionary(got):
-        return _recoded(got, want) if pa.types.is_dictionary(want) else _decoded(got, want)
+        return _recoded(got, want, special) if pa.types.is_dictionary(want) else _decoded(got, want, special)
     if pa.types.is_run_end_encoded(got):
-        return _decoded(got, want)
+        return _decoded(got, want, special)
     if pa.types.is_struct(got) and pa.types.is_struct(want):
-        return _struct(got, want)
+        return _struct(got, want, special)
     if pa.types.is_map(got) and pa.types.is_map(want):
-        return _map(got, want)
+        return _map(got, want, special)
     if _is_list(got) and _is_list(want):
-        return _list(got, want)
+        return _list(got, want, special)
     if _widens(got, want):
         return lambda array: array.cast(want)
-    raise _Lossy
+    raise Lossy
 
 
-def _then(first: _Convert, second: _Convert | None) -> _Convert:
+def _then(first: Convert, second: Convert | None) -> Convert:
     return first if second is None else lambda array: second(first(array))
 
 
-def _decoded(got: pa.DataType, want: pa.DataType) -> _Convert:
+def _decoded(got: pa.DataType, want: pa.DataType, special: Special | None) -> Convert:
     decode = _take_dictionary if pa.types.is_dictionary(got) else _take_runs
-    return _then(decode, conversion(got.value_type, want))
+    return _then(decode, conversion(got.value_type, want, special))
 
 
 def _take_dictionary(array: pa.Array) -> pa.Array:
@@ -266,10 +273,10 @@ def _take_runs(array: pa.Array) -> pa.Array:
     return array.values.take(pc.run_end_decode(runs.slice(array.offset, len(array))))
 
 
-def _recoded(got: pa.DataType, want: pa.DataType) -> _Convert:
-    indices, values = conversion(got.index_type, want.index_type), conversion(got.value_type, want.value_type)
+def _recoded(got: pa.DataType, want: pa.DataType, special: Special | None) -> Convert:
+    indices, values = conversion(got.index_type, want.index_type), conversion(got.value_type, want.value_type, special)
     if got.ordered != want.ordered:
-        raise _Lossy
+        raise Lossy
 
     def convert(array: pa.Array) -> pa.Array:
         return pa.DictionaryArray.from_arrays(
@@ -281,11 +288,11 @@ def _recoded(got: pa.DataType, want: pa.DataType) -> _Convert:
     return convert
 
 
-def _struct(got: pa.StructType, want: pa.StructType) -> _Convert:
+def _struct(got: pa.StructType, want: pa.StructType, special: Special | None) -> Convert:
     try:
-        plan = _plan(list(got), list(_numbered(want)))
+        plan = _plan(list(got), list(_numbered(want)), special)
     except MismatchError:
-        raise _Lossy from None
+        raise Lossy from None
 
     def convert(array: pa.Array) -> pa.Array:
         # Nulls of the struct reach its fields: what stands behind them need not be convertible.
@@ -307,10 +314,11 @@ def _mask(array: pa.Array) -> pa.Array | None:
     return array.is_null() if array.null_count else None
 
 
-def _map(got: pa.MapType, want: pa.MapType) -> _Convert:
-    keys, items = conversion(got.key_type, want.key_type), conversion(got.item_type, want.item_type)
+def _map(got: pa.MapType, want: pa.MapType, special: Special | None) -> Convert:
+    keys = conversion(got.key_type, want.key_type, special)
+    items = conversion(got.item_type, want.item_type, special)
     if want.keys_sorted and not got.keys_sorted:
-        raise _Lossy
+        raise Lossy
 
     def convert(array: pa.Array) -> pa.Array:
         start, offsets = _own_offsets(array)
@@ -348,13 +356,13 @@ def _is_list_view(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
 
 
-def _list(got: pa.DataType, want: pa.DataType) -> _Convert:
-    values = conversion(got.value_type, want.value_type)
-    if _extension(got.value_field) != _extension(want.value_field):
-        raise _Lossy
+def _list(got: pa.DataType, want: pa.DataType, special: Special | None) -> Convert:
+    values = conversion(got.value_type, want.value_type, special)
+    if special is None and _extension(got.value_field) != _extension(want.value_field):
+        raise Lossy
     if pa.types.is_fixed_size_list(want):
         if not pa.types.is_fixed_size_list(got) or got.list_size != want.list_size:
-            raise _Lossy
+            raise Lossy
         size = want.list_size
 
         def convert_fixed(array: pa.Array) -> pa.Array:

@@ -1,0 +1,72 @@
+"""The suite in ``inside``, over each deployment."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from spark import environments
+from spark.clusters import CLUSTERS, java_version
+
+TESTS = Path(__file__).parents[1]
+SUITES = ["tests/spark/inside/suite.py"]
+
+
+def passed(name: str, folder: Path) -> str:
+    """What pytest printed inside the deployment of that name."""
+    environment, deploy = CLUSTERS[name]
+    python = environments.python(environment)
+    with deploy(python, folder, TESTS) as session:
+        env = {
+            **session.env,
+            "BASCULE_SPARK_NAME": name,
+            "BASCULE_SPARK_SESSION": json.dumps({k: v for k, v in dataclasses.asdict(session).items() if k != "env"}),
+        }
+        done = subprocess.run(
+            [
+                *(
+                    str(python),
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "--noconftest",
+                    "-p",
+                    "spark.inside.session",
+                    "-p",
+                    "no:cacheprovider",
+                ),
+                *(
+                    "-o",
+                    "filterwarnings=default",
+                    "-o",
+                    "pythonpath=tests tests/types",
+                    "--basetemp",
+                    str(folder / "t"),
+                ),
+                *SUITES,
+            ],
+            env=env,
+            cwd=TESTS.parent,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+    assert done.returncode == 0, f"{name} failed:\n{done.stdout[-12000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_the_suite_passes_in(name, tmp_path):
+    if "spark-4" in name and java_version() < 17:
+        pytest.skip("Spark 4 needs Java 17 (openjdk-17-jre-headless)")
+    said = passed(name, tmp_path)
+    assert re.search(r"\d{2,} passed", said), said[-2000:]
+    assert os.environ.get("CI") != "true" or "skipped" not in said
