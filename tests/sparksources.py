@@ -71,6 +71,7 @@ TYPES: dict[str, tuple[pa.Array, Any]] = {
 #: Name -> a type that Spark has nothing for.
 REFUSED: dict[str, pa.DataType] = {
     "wide": pa.decimal256(40, 2),
+    "time": pa.time64("us"),
     "months": pa.month_day_nano_interval(),
     "union": pa.dense_union([pa.field("a", pa.int64())]),
     "deep": pa.list_(pa.struct([("m", pa.month_day_nano_interval())])),

@@ -7,7 +7,6 @@ them Spark's own, and refuses batches of any other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import pyarrow as pa
 
@@ -29,12 +28,11 @@ class _NotTaken(Exception):
     """Spark has no type for it; the text says what to cast it to."""
 
 
-def spark_schema(schema: pa.Schema, label: str, has_time: bool = True) -> pa.Schema:
+def spark_schema(schema: pa.Schema, label: str) -> pa.Schema:
     """The schema as Spark takes it.
 
     Args:
         label: of the source, for messages.
-        has_time: whether this Spark has a type of times.
 
     Raises:
         BasculeError: a column's type has nothing like it there.
@@ -42,7 +40,7 @@ def spark_schema(schema: pa.Schema, label: str, has_time: bool = True) -> pa.Sch
     fields = []
     for field in schema:
         try:
-            fields.append(pa.field(field.name, _taken(field, has_time), field.nullable))
+            fields.append(pa.field(field.name, _taken(field), field.nullable))
         except _NotTaken as e:
             raise BasculeError(
                 f"{label}: Spark has no type for column {field.name!r}, which is {field.type}{e}"
@@ -59,7 +57,7 @@ def _check_names(schema: pa.Schema, label: str) -> None:
             )
 
 
-def _taken(field: pa.Field, has_time: bool) -> pa.DataType:
+def _taken(field: pa.Field) -> pa.DataType:
     """The Arrow type of what Spark has for a field."""
     kind, types = field.type, pa.types
     extension = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode(errors="replace")
@@ -71,7 +69,6 @@ def _taken(field: pa.Field, has_time: bool) -> pa.DataType:
         return kind
     if kind in _WIDER:
         return _WIDER[kind]
-    inner = partial(_inner, has_time=has_time)
     if types.is_uint64(kind):
         return _UINT64
     if types.is_decimal(kind):
@@ -85,26 +82,24 @@ def _taken(field: pa.Field, has_time: bool) -> pa.DataType:
     if types.is_timestamp(kind):
         return pa.timestamp("us", "UTC" if kind.tz is not None else None)
     if types.is_time(kind):
-        if has_time:
-            return pa.time64("ns")
-        raise _NotTaken(": cast it to text or a timestamp in the class")
+        raise _NotTaken(": its TIME is off by default, cast it to text or a timestamp in the class")
     if types.is_duration(kind):
         return pa.duration("us")
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return inner(pa.field("", kind.value_type))
+        return _inner(pa.field("", kind.value_type))
     if types.is_map(kind):
-        key, item = inner(kind.key_field), inner(kind.item_field)
+        key, item = _inner(kind.key_field), _inner(kind.item_field)
         return pa.map_(pa.field("key", key, False), pa.field("value", item, kind.item_field.nullable))
     if types.is_struct(kind):
-        return pa.struct([pa.field(child.name, inner(child), child.nullable) for child in kind])
+        return pa.struct([pa.field(child.name, _inner(child), child.nullable) for child in kind])
     if hasattr(kind, "value_field"):  # lists of all kinds
-        return pa.list_(pa.field("element", inner(kind.value_field), kind.value_field.nullable))
+        return pa.list_(pa.field("element", _inner(kind.value_field), kind.value_field.nullable))
     raise _NotTaken(": cast it in the class, for example to text")
 
 
-def _inner(field: pa.Field, has_time: bool) -> pa.DataType:
+def _inner(field: pa.Field) -> pa.DataType:
     try:
-        return _taken(field, has_time)
+        return _taken(field)
     except _NotTaken as e:
         raise _NotTaken(f" (of {field.type} within it){e}" if not str(e).startswith(" (of") else str(e)) from None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -70,7 +70,7 @@ class PythonDataSource(DataSource):
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self.options = dict(options)  # type: ignore[assignment]
+        self.options = dict(options)
 
     @classmethod
     def name(cls) -> str:
@@ -78,7 +78,9 @@ class PythonDataSource(DataSource):
 
     def schema(self) -> StructType:
         source = _open(self.options)
-        return _struct_type(spark_schema(pa.schema(source), source.label, _has_time()))
+        schema = spark_schema(pa.schema(source), source.label)
+        # Sail takes either, but makes Arrow's of a StructType without a time zone, and fails.
+        return schema if _in_sail() else _struct_type(schema)
 
     def reader(self, schema: Any) -> DataSourceReader:
         """``schema``: a ``StructType`` of Spark, a ``pyarrow.Schema`` of Sail."""
@@ -165,7 +167,7 @@ class _Reader(DataSourceReader):
     def _columns(self, source: _native.Source) -> list[int] | None:
         """The source's columns that make the wanted ones, by name; checks their types."""
         declared = pa.schema(source)
-        have = spark_schema(declared, source.label, _has_time())
+        have = spark_schema(declared, source.label)
         indices = []
         for field in self._wanted:
             at = have.get_field_index(field.name)
@@ -187,7 +189,7 @@ class _Reader(DataSourceReader):
 class _FilteringReader(_Reader):
     """For engines that push predicates: Spark with ``spark.sql.python.filterPushdown.enabled``, and Sail."""
 
-    def pushFilters(self, filters: list[Any]) -> Iterator[Any]:  # noqa: N802 - PySpark's
+    def pushFilters(self, filters: list[Any]) -> Iterator[Any]:
         """Tells the class all that can be said; gives back those that it doesn't apply exactly, to be checked again."""
         from bascule.filters import _wire
 
@@ -220,8 +222,8 @@ def _translated(filter: Any, schema: pa.Schema) -> Filter | None:
     if isinstance(filter, theirs.Not):
         child = _translated(filter.child, schema)
         return None if child is None else ours.Not(child)
-    path = getattr(filter, "attribute", ())
-    kind = getattr(ours, type(filter).__name__, None)
+    path: tuple[str, ...] = getattr(filter, "attribute", ())
+    kind: Callable[..., Filter] | None = getattr(ours, type(filter).__name__, None)
     if len(path) != 1 or kind is None or len(schema.get_all_field_indices(path[0])) != 1:
         return None
     (name,) = path
@@ -263,8 +265,8 @@ def _open(options: Mapping[str, str]) -> _native.Source:
         return _native.Source(rest.pop(given["path"]), rest)
     raise OptionError(
         'format("python") needs the name of a class: .option("python_class", "pkg.mod:Class"), a short name, or python_module '
-        "and python_class. Where options were given, this statement lost them: Spark's CREATE TABLE ... USING python does "
-        "(use CREATE TEMPORARY VIEW), Sail's CREATE TEMPORARY VIEW does (use CREATE TABLE)"
+        "and python_class. Where options were given, this statement lost them: Spark's CREATE TABLE ... USING python does, use "
+        "CREATE TEMPORARY VIEW ... USING python OPTIONS (...)"
     )
 
 
@@ -280,12 +282,6 @@ def _arrow_schema(schema: StructType) -> pa.Schema:
     return to_arrow_schema(schema, timezone="UTC")
 
 
-def _has_time() -> bool:
-    from pyspark.sql import types
-
-    return hasattr(types, "TimeType")
-
-
 def _alike(a: pa.DataType, b: pa.DataType) -> bool:
     """Equal but for what may be null and what the fields of lists are called, which Sail has otherwise."""
     if pa.types.is_struct(a) and pa.types.is_struct(b):
@@ -295,6 +291,11 @@ def _alike(a: pa.DataType, b: pa.DataType) -> bool:
     if pa.types.is_list(a) and pa.types.is_list(b):
         return _alike(a.value_type, b.value_type)
     return bool(a.equals(b))
+
+
+def _in_sail() -> bool:
+    """Whether this is a Sail server, which calls a data source in its own process. Spark has workers for that."""
+    return "pysail" in sys.modules
 
 
 def _spark_pushes() -> bool:

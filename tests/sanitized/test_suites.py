@@ -65,14 +65,14 @@ def run(package: Path) -> Run:
         "PYTHONMALLOC": "malloc",
         "PYTHONPATH": str(package),
     }
-    return lambda *args: cbuild.run(sys.executable, *args, timeout=900, env=env)
+    return lambda *args: cbuild.run(sys.executable, *args, timeout=1800, env=env)
 
 
 @pytest.fixture(scope="module")
 def begun(run: Run) -> Iterator[dict[str, Future[tuple[int, str]]]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         command = (
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", NOT_THESE),
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "600", "-k", NOT_THESE),
             *(f"--ignore={cbuild.ROOT / name}" for name in NOT_HERE),
         )
         yield {suite: pool.submit(run, *command, str(cbuild.ROOT / suite)) for suite in SUITES}
@@ -86,7 +86,7 @@ def test_the_package_is_the_sanitized_one(package, run):
     assert b"__asan_report_load8" in Path(output.strip()).read_bytes()
 
 
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(2000)
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_suite_passes(begun, suite):
     code, output = begun[suite].result()

@@ -35,7 +35,7 @@ class Session:
 def environment(python: Path, tests: Path) -> dict[str, str]:
     """As in an activated environment that can import the tests' sources."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV", "SPARK", "PYSPARK"))}
-    paths = [tests, tests / "types"]
+    paths = [tests, tests / "conformance"]
     return {
         **env,
         "PATH": f"{python.parent}{os.pathsep}{env['PATH']}",

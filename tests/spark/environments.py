@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -37,8 +38,17 @@ def wheel() -> Path:
     return made
 
 
-@cache
+_making = threading.Lock()
+
+
 def python(name: str) -> Path:
+    """As :func:`_python`, one at a time."""
+    with _making:
+        return _python(name)
+
+
+@cache
+def _python(name: str) -> Path:
     """The interpreter of ``requirements/NAME.txt``, with today's bascule in it. What is pinned is kept for the next run."""
     texts = [path.read_bytes() for path in (REQUIREMENTS / f"{name}.txt", *sorted(REQUIREMENTS.glob("co*.txt")))]
     digest = hashlib.sha256(b"".join(texts) + sys.version.encode()).hexdigest()[:12]

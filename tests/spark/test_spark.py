@@ -7,6 +7,8 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def passed(name: str, folder: Path) -> str:
                     "-o",
                     "filterwarnings=default",
                     "-o",
-                    "pythonpath=tests tests/types",
+                    "pythonpath=tests tests/conformance",
                     "--basetemp",
                     str(folder / "t"),
                 ),
@@ -62,11 +64,20 @@ def passed(name: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
+    """The chosen deployments, two at a time: each waits for its JVMs more than it works."""
+    environments.wheel()
+    chosen = [name for name in CLUSTERS if any(f"[{name}]" in item.name for item in request.session.items)]
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(passed, name, tmp_path_factory.mktemp(name)) for name in chosen}
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_the_suite_passes_in(name, tmp_path):
+def test_the_suite_passes_in(name, request):
     if "spark-4" in name and java_version() < 17:
         pytest.skip("Spark 4 needs Java 17 (openjdk-17-jre-headless)")
-    said = passed(name, tmp_path)
+    said = request.getfixturevalue("begun")[name].result()
     assert re.search(r"\d{2,} passed", said), said[-2000:]
     assert os.environ.get("CI") != "true" or "skipped" not in said

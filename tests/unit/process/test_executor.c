@@ -305,19 +305,24 @@ static void test_partition_is_read_again_where_nothing_was_handed_over(void **st
 
 /* ---- growth ---- */
 
+/* On a busy machine one more worker may be started late, and stays warm. What leaks grows in every round. */
 static void test_1000_scans_leave_nothing(void **state)
 {
 	(void)state;
 	int64_t rows;
-	struct fake_usage before = {0};
-	for (int i = 0; i < 1000; i++) {
-		assert_ok(fake_query("good:Table", OPTIONS("partitions", "2", "rows", "10"), &rows, &err), &err);
-		assert_int_equal(rows, 20);
-		if (i == 50) {
-			before = fake_usage();
+	bool settled = false;
+	for (int round = 0; round < 4 && !settled; round++) {
+		struct fake_usage before = {0};
+		for (int i = 0; i < 1000; i++) {
+			assert_ok(fake_query("good:Table", OPTIONS("partitions", "2", "rows", "10"), &rows, &err), &err);
+			assert_int_equal(rows, 20);
+			if (i == 50) {
+				before = fake_usage();
+			}
 		}
+		settled = fake_settles(&before);
 	}
-	assert_true(fake_settles(&before));
+	assert_true(settled);
 }
 
 static int end_workers(void **state)
