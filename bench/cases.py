@@ -12,7 +12,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench import native, sources
+from bench import native, sources, spark
 from bench.commands import commands
 from bench.databases import databases
 from bench.measure import (
@@ -344,4 +344,5 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "point-query": point_query,
     "process-latency": process_latency,
     "process-repeats": process_repeats,
+    **spark.CASES,
 }

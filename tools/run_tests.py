@@ -13,16 +13,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-OF_C = ["tests/fault", "tests/fuzz", "tests/sanitized", "tests/unit"]
-#: It takes all cores, and time counts in it: when the others are done.
-LAST = "tests/pythons"
+OF_C = ["tests/fault", "tests/fuzz", "tests/unit"]
+#: They take all cores, and time counts in them: when the others are done.
+LAST = ["tests/sanitized", "tests/pythons"]
 LOG = ROOT / "build" / "tests-of-c.log"
 
 
 def others() -> list[str]:
     """All of tests and examples but OF_C, LAST at the end."""
     rooms = sorted(f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if list(path.glob("**/test_*.py")))
-    return [room for room in rooms if room not in (*OF_C, LAST)] + ["examples", LAST]
+    return [room for room in rooms if room not in (*OF_C, *LAST)] + ["examples", *LAST]
 
 
 def pytest(*args: str) -> list[str]:

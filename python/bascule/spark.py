@@ -133,15 +133,27 @@ class _Reader(DataSourceReader):
         self._options = dict(options)
         self._wanted = wanted
         self._filters: bytes = b""
+        self._source: _native.Source | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_source": None}
+
+    def _opened(self) -> _native.Source:
+        """The source, kept until it is planned: what the driver asks before needs no second instance."""
+        if self._source is None:
+            self._source = _open(self._options)
+        return self._source
 
     def partitions(self) -> Sequence[InputPartition]:
-        source = _open(self._options)
+        source, self._source = self._opened(), None
         plan = source.plan(self._columns(source), self._filters or None)
         n = plan.partition_count
+        _log_to_stderr()
         _log.info("%s: %d partitions to read, pushed: %s", source.label, n, plan.pushed or "no predicate")
         return [Partition(plan.spec(i), i, n) for i in range(n)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        _log_to_stderr()
         # Of a table without partitions Spark reads one, which holds nothing.
         if not isinstance(partition, Partition):
             return
@@ -193,7 +205,7 @@ class _FilteringReader(_Reader):
         """Tells the class all that can be said; gives back those that it doesn't apply exactly, to be checked again."""
         from bascule.filters import _wire
 
-        source = _open(self._options)
+        source = self._opened()
         declared = pa.schema(source)
         known: list[tuple[Any, Filter]] = []
         for filter in filters:
@@ -248,6 +260,16 @@ def _literal(value: Any, type_: pa.DataType) -> Any:
         return pa.scalar(value, type_)
     except (TypeError, ValueError, OverflowError, pa.ArrowException):
         return value
+
+
+def _log_to_stderr() -> None:
+    """An engine's Python processes have no logging set up, and their stderr is the executor's log."""
+    if not logging.getLogger().handlers and not _log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        _log.addHandler(handler)
+        if _log.level == logging.NOTSET:
+            _log.setLevel(logging.INFO)
 
 
 # ---- options, schemas ----

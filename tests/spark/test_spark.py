@@ -61,6 +61,11 @@ def passed(name: str, folder: Path) -> str:
             check=False,
         )
     assert done.returncode == 0, f"{name} failed:\n{done.stdout[-12000:]}{done.stderr[-3000:]}"
+    if name.endswith("standalone"):
+        logs = "".join(log.read_text("utf-8", "replace") for log in folder.glob("work*/app-*/*/stderr"))
+        assert re.search(r"INFO bascule: testsources:Numbers, partition 2 of 4: 10 rows in 2 batches, \d", logs), logs[
+            -3000:
+        ]
     return done.stdout
 
 
