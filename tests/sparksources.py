@@ -120,7 +120,12 @@ class Hinted:
     """
 
     schema = pa.schema(
-        [("n", pa.int64()), ("x", pa.float64()), ("s", pa.string()), ("when", pa.timestamp("us", "UTC"))]
+        [
+            *[("n", pa.int64()), ("x", pa.float64()), ("s", pa.string()), ("when", pa.timestamp("us", "UTC"))],
+            # Literals of Spark's types are finer than these columns.
+            *[("h", pa.float16()), ("at", pa.timestamp("s")), ("u", pa.uint64())],
+            ("d", pa.dictionary(pa.int8(), pa.string())),
+        ]
     )
 
     def infer_schema(self, options: Any) -> pa.Schema:
@@ -144,7 +149,11 @@ class Hinted:
         x = [float("nan") if i % 10 == 3 else None if i % 10 == 4 else -0.0 if i % 10 == 0 else i / 2 for i in n]
         s = [None if i % 5 == 0 else f"s{i:02d}é" for i in n]
         when = [datetime.datetime(2026, 1, 1 + i % 28, tzinfo=datetime.UTC) for i in n]
-        return pa.record_batch([n, x, s, when], schema=self.schema)
+        h = pa.array([1.1 if i % 2 else 2.0 for i in n], pa.float16())
+        at = pa.array([datetime.datetime(2026, 1, 1, 0, 0, i) for i in n], pa.timestamp("s"))
+        u = pa.array([2**64 - 1 - i for i in n], pa.uint64())
+        d = pa.array([f"d{i % 3}" for i in n]).dictionary_encode().cast(self.schema.field("d").type)
+        return pa.record_batch([n, x, s, when, h, at, u, d], schema=self.schema)
 
     def note(self, what: str, filters: Any, options: Any) -> None:
         with Path(options["record"]).open("a", encoding="utf-8") as file:

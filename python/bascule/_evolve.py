@@ -259,8 +259,18 @@ def _then(first: Convert, second: Convert | None) -> Convert:
 
 
 def _decoded(got: pa.DataType, want: pa.DataType, special: Special | None) -> Convert:
-    decode = _take_dictionary if pa.types.is_dictionary(got) else _take_runs
-    return _then(decode, conversion(got.value_type, want, special))
+    take = _take_dictionary if pa.types.is_dictionary(got) else _take_runs
+    convert = conversion(got.value_type, want, special)
+    if convert is None or not _lacks_take(got.value_type):
+        return _then(take, convert)
+    if pa.types.is_dictionary(got):
+        return lambda array: convert(array.dictionary).take(array.indices)
+    return lambda array: convert(array.values).take(_runs_positions(array))
+
+
+def _lacks_take(kind: pa.DataType) -> bool:
+    """True of types of which pyarrow takes no rows, or takes them wrong: they are converted before."""
+    return any(part in str(kind) for part in ("view", "run_end_encoded", "dictionary", "extension"))
 
 
 def _take_dictionary(array: pa.Array) -> pa.Array:
@@ -268,9 +278,13 @@ def _take_dictionary(array: pa.Array) -> pa.Array:
 
 
 def _take_runs(array: pa.Array) -> pa.Array:
-    # Positions, because pyarrow decodes runs of flat values alone.
+    return array.values.take(_runs_positions(array))
+
+
+def _runs_positions(array: pa.Array) -> pa.Array:
+    """For each row the position of its value, because pyarrow decodes runs of flat values alone."""
     runs = pa.RunEndEncodedArray.from_arrays(array.run_ends, pa.array(range(len(array.values)), pa.int64()))
-    return array.values.take(pc.run_end_decode(runs.slice(array.offset, len(array))))
+    return pc.run_end_decode(runs.slice(array.offset, len(array)))
 
 
 def _recoded(got: pa.DataType, want: pa.DataType, special: Special | None) -> Convert:
@@ -373,9 +387,15 @@ def _list(got: pa.DataType, want: pa.DataType, special: Special | None) -> Conve
 
         return convert_fixed
 
+    flattens = not (pa.types.is_list(got) or pa.types.is_large_list(got))
+    early = values if flattens and _lacks_take(got.value_type) else None
+
     def convert(array: pa.Array) -> pa.Array:
-        offsets, inner = _list_parts(array)
-        inner = inner if values is None else values(inner)
+        if early is not None:
+            offsets, inner = _list_parts(_with_values(array, early(array.values)))
+        else:
+            offsets, inner = _list_parts(array)
+            inner = inner if values is None else values(inner)
         if pa.types.is_large_list(want):
             return pa.LargeListArray.from_arrays(offsets, inner, type=want, mask=_mask(array))
         if pa.types.is_list(want):
@@ -387,6 +407,20 @@ def _list(got: pa.DataType, want: pa.DataType, special: Special | None) -> Conve
         return view.from_arrays(begins.cast(index), sizes.cast(index), inner, type=want, mask=_mask(array))
 
     return convert
+
+
+def _with_values(array: pa.Array, values: pa.Array) -> pa.Array:
+    """The list view or fixed-size list over other values, as many as it has."""
+    if pa.types.is_fixed_size_list(array.type):
+        size = array.type.list_size
+        return pa.FixedSizeListArray.from_arrays(
+            values.slice(array.offset * size, len(array) * size), size, mask=_mask(array)
+        )
+    made = pa.ListViewArray if pa.types.is_list_view(array.type) else pa.LargeListViewArray
+    # Rows that are null may lie anywhere.
+    sizes = pc.if_else(array.is_valid(), array.sizes, pa.scalar(0, array.sizes.type))
+    offsets = pc.if_else(array.is_valid(), array.offsets, pa.scalar(0, array.offsets.type))
+    return made.from_arrays(offsets, sizes, values, mask=_mask(array))
 
 
 def _list_parts(array: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -63,7 +63,7 @@ def _taken(field: pa.Field) -> pa.DataType:
     extension = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode(errors="replace")
     if isinstance(kind, pa.BaseExtensionType):
         extension, kind = kind.extension_name, kind.storage_type
-    if extension == "arrow.bool8":
+    if extension == "arrow.bool8" and types.is_int8(kind):
         return pa.bool_()
     if kind in _AS_THEY_ARE:
         return kind
@@ -140,6 +140,11 @@ def batch_conversion(got: pa.Schema, want: pa.Schema, label: str) -> Callable[[p
             except pa.ArrowInvalid as e:
                 raise MismatchError(
                     f"{label}: column {field.name!r} has a value that Spark's {field.type} can't hold ({e}): cast it in the class"
+                ) from None
+            except pa.ArrowNotImplementedError as e:
+                raise BasculeError(
+                    f"{label}: pyarrow {pa.__version__} has no way from column {field.name!r}'s type, {column.type}, to {field.type} "
+                    f"({e}): cast it in the class"
                 ) from None
         if not arrays:
             return pa.RecordBatch.from_struct_array(pa.array([{}] * batch.num_rows, pa.struct([])))

@@ -242,6 +242,8 @@ def _translated(filter: Any, schema: pa.Schema) -> Filter | None:
     if isinstance(filter, (theirs.IsNull, theirs.IsNotNull)):
         return kind(name)
     type_ = schema.field(name).type
+    if isinstance(type_, pa.BaseExtensionType) or b"ARROW:extension:name" in (schema.field(name).metadata or {}):
+        return None  # Spark has its storage, which may order otherwise.
     try:
         if isinstance(filter, theirs.In):
             return ours.In(name, [_literal(value, type_) for value in filter.value])
@@ -252,14 +254,24 @@ def _translated(filter: Any, schema: pa.Schema) -> Filter | None:
         return None
 
 
-def _literal(value: Any, type_: pa.DataType) -> Any:
-    """A literal of the column's type, where its value is one of it; else of its own."""
+def _literal(value: Any, type_: pa.DataType) -> pa.Scalar:
+    """A literal of the column's type, where that keeps its value; else of its own.
+
+    Raises:
+        ValueError, TypeError, ArrowException: the two don't compare.
+    """
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     try:
-        return pa.scalar(value, type_)
+        made = pa.scalar(value, type_)
     except (TypeError, ValueError, OverflowError, pa.ArrowException):
-        return value
+        made = None
+    if made is not None and (made.as_py() == value or value != value):
+        return made
+    plain = pa.scalar(value)
+    if pa.types.is_timestamp(plain.type) and (plain.type.tz is None) != (type_.tz is None):
+        raise ValueError(f"{value!r} and {type_} don't compare")
+    return plain
 
 
 def _log_to_stderr() -> None:
