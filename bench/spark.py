@@ -23,7 +23,7 @@ def _case(name: str, title: str, rows: int, gain: float | None, quick: bool) -> 
     environment, deploy = CLUSTERS[name]
     if environment != "sail" and java_version() < 17:
         raise SkippedError("Spark 4 needs Java 17")
-    rounds, rows = (2, rows // 10) if quick else (9, rows)
+    rounds, rows = (2, rows // 10) if quick else (7, rows)
     python = environments.python(environment)
     with tempfile.TemporaryDirectory() as folder, deploy(python, Path(folder), REPOSITORY / "bench") as session:
         env = {**session.env, "BASCULE_SPARK_SESSION": json.dumps(dataclasses.asdict(session))}
@@ -54,6 +54,6 @@ def _case(name: str, title: str, rows: int, gain: float | None, quick: bool) -> 
 
 
 CASES = {
-    "spark": partial(_case, "spark-4.3-local", "Spark 4.3, in the driver's process", 60_000_000, None),
+    "spark": partial(_case, "spark-4.3-local", "Spark 4.3, in the driver's process", 30_000_000, None),
     "sail": partial(_case, "sail", "Sail 0.7.2", 100_000_000, 1.7),
 }
