@@ -144,8 +144,7 @@ static int take_worker(struct reader *reader, struct bsc__question *q, struct bs
 	q->wait.over = own_is_free;
 	q->wait.over_ctx = plan;
 	while (rc == BSC_OK && !reader->worker && !take_own(reader)) {
-		rc = bsc__pool_check_out(&instance->cls->key, instance->number, bsc__turns_most(&plan->turns), instance->label,
-		                         &q->wait, &reader->worker, err);
+		rc = bsc__instance_worker(instance, q, bsc__turns_most(&plan->turns), &reader->worker, err);
 	}
 	q->wait.over = NULL;
 	return rc;

@@ -140,16 +140,20 @@ int bsc__instance_ensure(struct bsc__question *q, struct bsc__worker *worker, st
 	return bsc__pool_has_instance(worker, instance->number) ? BSC_OK : open_in(q, worker, instance, NULL, err);
 }
 
+int bsc__instance_worker(const struct bsc__instance *instance, struct bsc__question *q, int64_t most,
+                         struct bsc__worker **worker, struct bsc_error *err)
+{
+	return bsc__pool_check_out(&instance->cls->key, instance->number, most, instance->label, &q->wait, worker, err);
+}
+
 /* One question about the instance, with the answer in *frame, which stays valid until the worker is settled.
  * rc != BSC_OK: it is settled. */
 static int ask_instance(struct bsc__instance *instance, struct bsc__question *q, enum bsc__frame_type type,
                         enum bsc__frame_type answer, const struct bsc_str *more, struct bsc__frame *frame,
                         struct bsc_error *err)
 {
-	const struct bsc_run_settings *run = &instance->cls->run;
 	struct bsc__worker *worker;
-	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q->wait,
-	                             &worker, err);
+	int rc = bsc__instance_worker(instance, q, instance->cls->run.n_workers, &worker, err);
 	if (rc != BSC_OK) {
 		return rc;
 	}

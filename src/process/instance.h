@@ -1,5 +1,5 @@
 /* instance: one source in its workers, each of which has an instance of the class: OPEN, STATISTICS, CLAIM, CLOSE.
- * The functions are bsc_executor's, but for ensure. */
+ * The functions are bsc_executor's, but for worker and ensure. */
 #ifndef BSC_PROCESS_INSTANCE_H
 #define BSC_PROCESS_INSTANCE_H
 
@@ -19,6 +19,10 @@ struct bsc__instance {
 int bsc__instance_open(void *state, void *cls, const struct bsc_opening *opening, const struct bsc_poll *poll,
                        void **instance_out, struct ArrowSchema *schema_out, struct bsc_error *err);
 void bsc__instance_close(void *ptr);
+
+/* bsc__pool_check_out for this instance. */
+int bsc__instance_worker(const struct bsc__instance *instance, struct bsc__question *q, int64_t most,
+                         struct bsc__worker **worker, struct bsc_error *err);
 
 /* Opens it in a worker that has it not. */
 int bsc__instance_ensure(struct bsc__question *q, struct bsc__worker *worker, struct bsc__instance *instance,

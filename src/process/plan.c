@@ -125,8 +125,7 @@ static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, struct bs
 	const struct bsc_run_settings *run = &instance->cls->run;
 	struct bsc__worker *worker;
 	struct bsc__frame frame;
-	int rc = bsc__pool_check_out(&instance->cls->key, instance->number, run->n_workers, instance->label, &q->wait,
-	                             &worker, err);
+	int rc = bsc__instance_worker(instance, q, run->n_workers, &worker, err);
 	if (rc != BSC_OK) {
 		return rc;
 	}
