@@ -124,7 +124,11 @@ class Hinted:
             *[("n", pa.int64()), ("x", pa.float64()), ("s", pa.string()), ("when", pa.timestamp("us", "UTC"))],
             # Literals of Spark's types are finer than these columns.
             *[("h", pa.float16()), ("at", pa.timestamp("s")), ("u", pa.uint64())],
-            ("d", pa.dictionary(pa.int8(), pa.string())),
+            *[
+                ("d", pa.dictionary(pa.int8(), pa.string())),
+                ("fine", pa.timestamp("ns")),
+                ("milli", pa.timestamp("ms")),
+            ],
         ]
     )
 
@@ -153,7 +157,8 @@ class Hinted:
         at = pa.array([datetime.datetime(2026, 1, 1, 0, 0, i) for i in n], pa.timestamp("s"))
         u = pa.array([2**64 - 1 - i for i in n], pa.uint64())
         d = pa.array([f"d{i % 3}" for i in n]).dictionary_encode().cast(self.schema.field("d").type)
-        return pa.record_batch([n, x, s, when, h, at, u, d], schema=self.schema)
+        fine, milli = at.cast(pa.timestamp("ns")), at.cast(pa.timestamp("ms"))
+        return pa.record_batch([n, x, s, when, h, at, u, d, fine, milli], schema=self.schema)
 
     def note(self, what: str, filters: Any, options: Any) -> None:
         with Path(options["record"]).open("a", encoding="utf-8") as file:

@@ -40,7 +40,9 @@ class TrustedRead:
         declared = pa.schema(source)
         conjuncts = tuple(conjunct for filter in filters for conjunct in filter.conjuncts())
         asked = list(range(len(declared))) if columns is None else [_index(source, declared, name) for name in columns]
-        pushable, data = _dumped(conjuncts)
+        from bascule.filters import _wire
+
+        pushable, data = _wire.sayable(conjuncts)
         claims = source.claim(data, len(pushable)) if pushable else []
         claimed = {filter for filter, exact in zip(pushable, claims, strict=True) if exact}
         self.residual = tuple(filter for filter in conjuncts if filter not in claimed)
@@ -102,17 +104,3 @@ def _index(source: _native.Source, schema: pa.Schema, name: str) -> int:
             f"its columns are {', '.join(schema.names)}"
         )
     return int(indices[0])
-
-
-def _dumped(conjuncts: tuple[Filter, ...]) -> tuple[tuple[Filter, ...], bytes]:
-    """Those that the core has words for, and those words."""
-    from bascule.filters import _wire
-
-    pushable = []
-    for filter in conjuncts:
-        try:
-            _wire.dump([filter])
-        except ValueError:
-            continue
-        pushable.append(filter)
-    return tuple(pushable), _wire.dump(pushable)

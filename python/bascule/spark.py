@@ -201,28 +201,17 @@ class _Reader(DataSourceReader):
 class _FilteringReader(_Reader):
     """For engines that push predicates: Spark with ``spark.sql.python.filterPushdown.enabled``, and Sail."""
 
-    def pushFilters(self, filters: list[Any]) -> Iterator[Any]:
+    def pushFilters(self, filters: list[Any]) -> list[Any]:
         """Tells the class all that can be said; gives back those that it doesn't apply exactly, to be checked again."""
         from bascule.filters import _wire
 
         source = self._opened()
         declared = pa.schema(source)
-        known: list[tuple[Any, Filter]] = []
-        for filter in filters:
-            translated = _translated(filter, declared)
-            try:
-                if translated is not None:
-                    _wire.dump([translated])
-                    known.append((filter, translated))
-                    continue
-            except ValueError:
-                pass
-            yield filter
-        self._filters = _wire.dump([translated for _, translated in known]) if known else b""
-        claimed = source.claim(self._filters, len(known)) if known else []
-        for (filter, _), exact in zip(known, claimed, strict=True):
-            if not exact:
-                yield filter
+        pairs = [(filter, _translated(filter, declared)) for filter in filters]
+        pushable, self._filters = _wire.sayable([translated for _, translated in pairs if translated is not None])
+        claims = source.claim(self._filters, len(pushable)) if pushable else []
+        claimed = {filter for filter, exact in zip(pushable, claims, strict=True) if exact}
+        return [filter for filter, translated in pairs if translated not in claimed]
 
 
 def _translated(filter: Any, schema: pa.Schema) -> Filter | None:
@@ -230,6 +219,8 @@ def _translated(filter: Any, schema: pa.Schema) -> Filter | None:
     from pyspark.sql import datasource as theirs
 
     from bascule import filters as ours
+    from bascule.filters._literal import literal
+    from bascule.filters._order import family
 
     if isinstance(filter, theirs.Not):
         child = _translated(filter.child, schema)
@@ -245,33 +236,13 @@ def _translated(filter: Any, schema: pa.Schema) -> Filter | None:
     if isinstance(type_, pa.BaseExtensionType) or b"ARROW:extension:name" in (schema.field(name).metadata or {}):
         return None  # Spark has its storage, which may order otherwise.
     try:
-        if isinstance(filter, theirs.In):
-            return ours.In(name, [_literal(value, type_) for value in filter.value])
-        if isinstance(filter, (theirs.StringStartsWith, theirs.StringEndsWith, theirs.StringContains)):
-            return kind(name, filter.value)
-        return kind(name, _literal(filter.value, type_))
-    except (TypeError, ValueError, pa.ArrowException):
+        made = ours.In(name, filter.value) if isinstance(filter, theirs.In) else kind(name, filter.value)
+    except TypeError:  # Arrow has no such literal.
         return None
-
-
-def _literal(value: Any, type_: pa.DataType) -> pa.Scalar:
-    """A literal of the column's type, where that keeps its value; else of its own.
-
-    Raises:
-        ValueError, TypeError, ArrowException: the two don't compare.
-    """
-    if pa.types.is_dictionary(type_):
-        type_ = type_.value_type
-    try:
-        made = pa.scalar(value, type_)
-    except (TypeError, ValueError, OverflowError, pa.ArrowException):
-        made = None
-    if made is not None and (made.as_py() == value or value != value):
-        return made
-    plain = pa.scalar(value)
-    if pa.types.is_timestamp(plain.type) and (plain.type.tz is None) != (type_.tz is None):
-        raise ValueError(f"{value!r} and {type_} don't compare")
-    return plain
+    # Sail gives moments as numbers of microseconds, whatever the column's unit.
+    values = filter.value if isinstance(filter, theirs.In) else (filter.value,)
+    families = {family(literal(value).type) for value in values if value is not None}
+    return made if families <= {family(type_.value_type if pa.types.is_dictionary(type_) else type_)} else None
 
 
 def _log_to_stderr() -> None:

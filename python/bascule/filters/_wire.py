@@ -182,6 +182,18 @@ def dump(filters: Iterable[Filter]) -> bytes:
     return bytes(out)
 
 
+def sayable(filters: Iterable[Filter]) -> tuple[tuple[Filter, ...], bytes]:
+    """Those predicates that the core has words for, and those words."""
+    said = []
+    for filter in filters:
+        try:
+            dump([filter])
+        except ValueError:
+            continue
+        said.append(filter)
+    return tuple(said), dump(said)
+
+
 def _put(out: bytearray, filter: Filter) -> None:
     out.append(_NUMBERS[type(filter)])
     if isinstance(filter, (And, Or, Not)):
