@@ -258,6 +258,18 @@ bool bsc_meter_report(struct bsc_meter *meter, struct bsc_str name, double value
 
 /* ---- what runs the class: the executor -------------------------------- */
 
+/* Offsets of a source that grows: JSON objects, UTF-8, that its class made. Empty: none. */
+struct bsc_offsets {
+	struct bsc_str start, end;
+};
+
+/* What a source that grows is asked, or told, beside its rows. */
+enum bsc_offset_question {
+	BSC_OFFSET_INITIAL, /* where does one begin who has read nothing? offsets: none */
+	BSC_OFFSET_LATEST,  /* where does the micro-batch end that begins at start? Not beyond end. Either may be none */
+	BSC_OFFSET_COMMIT,  /* all before end is read and kept. No answer */
+};
+
 /* What a query asks of one scan. All borrowed for the call. A zeroed one asks for everything. */
 struct bsc_request {
 	/* Columns to hand over, as indices into the schema, in the engine's order;
@@ -274,6 +286,8 @@ struct bsc_request {
 	 * for the same columns and filter: the class is not asked for any. NULL: it is. */
 	const struct bsc_str *specs;
 	int64_t n_specs;
+	/* Of a micro-batch: the rows from start, before end. Both or none. */
+	struct bsc_offsets offsets;
 };
 
 /* The same, as an executor sees it: hints for the class. */
@@ -285,6 +299,7 @@ struct bsc_hints {
 	int64_t limit;
 	const struct bsc_str *specs; /* as in bsc_request */
 	int64_t n_specs;
+	struct bsc_offsets offsets;
 };
 
 /* What a class answered to a plan. Zeroed before the call. */
@@ -381,6 +396,9 @@ struct bsc_executor {
 	 * before the call. NULL: none. */
 	int (*claim)(void *instance, struct bsc_str filters, const struct bsc_poll *poll, bool *exact, size_t n,
 	             struct bsc_error *err);
+	/* See bsc_source_offset. NULL: no class of it grows. */
+	int (*offset)(void *instance, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+	              const struct bsc_poll *poll, char **answer_out, struct bsc_error *err);
 
 	/* meter: outlives the plan. */
 	int (*plan)(void *instance, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
@@ -479,6 +497,12 @@ int bsc_source_statistics(struct bsc_source *source, const struct bsc_poll *poll
  * does the class apply exactly, whatever else it is asked? filters: as bsc_filter_read takes them. exact: n of them. */
 int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const struct bsc_poll *poll, bool *exact,
                      size_t n, struct bsc_error *err) BSC_MUST_CHECK;
+
+/* For engines that read a source again and again, each time what came since: its offsets. offsets: borrowed; NULL for
+ * none. *answer_out: a JSON object, its names in order, NUL-terminated, malloc'ed, out; NULL where the question has no
+ * answer. BSC_SOURCE: the class has no such method. poll: borrowed for the call, may be NULL. */
+int bsc_source_offset(struct bsc_source *source, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+                      const struct bsc_poll *poll, char **answer_out, struct bsc_error *err) BSC_MUST_CHECK;
 
 /* Forgets what was kept of sources because of bascule_cache_ttl, in workers too, when the next one is opened.
  * Any thread. */

@@ -49,6 +49,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "metrics.h",
         "raised.h",
         "run.h",
+        "planned.h",
         "trimmed.h",
         "watch.h",
         "worker.h",

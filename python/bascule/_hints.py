@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Hints", "may_hold", "missing_filters", "rows_of", "takes"]
 
-#: The keywords that a method may have.
+#: The keywords that a method may have; plan_partitions of a class that can be read as a stream those of OFFSETS too.
 KEYWORDS = ("columns", "filters", "limit")
+OFFSETS = ("start", "end")
 
 #: What is shown of a query's predicates, in characters.
 _TEXT_MAX = 4096
@@ -31,11 +33,14 @@ class Hints:
         columns: the names of those that it reads, in its order; None: all.
         data: its predicates, as the core writes them.
         limit: how many rows it wants at most, of those for which they are true.
+        start, end: offsets of the micro-batch that it is, as JSON; "": it is none.
     """
 
     columns: tuple[str, ...] | None = None
     data: bytes = _NO_FILTERS
     limit: int | None = None
+    start: str = ""
+    end: str = ""
 
     @cached_property
     def filters(self) -> tuple[Filter, ...]:
@@ -59,25 +64,28 @@ class Hints:
         for keyword in keywords:
             if keyword == "columns":
                 more[keyword] = None if self.columns is None else list(self.columns)
+            elif keyword in OFFSETS:
+                text = getattr(self, keyword)
+                more[keyword] = json.loads(text) if text else None
             else:
                 more[keyword] = getattr(self, keyword)
         return more
 
 
-def takes(method: Callable[..., Any]) -> tuple[str, ...]:
+def takes(method: Callable[..., Any], keywords: Sequence[str] = KEYWORDS) -> tuple[str, ...]:
     """Which of the keywords a method has."""
     try:
         parameters = inspect.signature(method).parameters
     except (TypeError, ValueError):
         return ()
-    for keyword in KEYWORDS:
+    for keyword in keywords:
         parameter = parameters.get(keyword)
         if parameter is not None and parameter.kind is not parameter.KEYWORD_ONLY:
             raise ContractError(
                 f"takes {keyword} in {method.__name__}, but not by keyword alone: write `*, {keyword}=None` behind the other "
                 "parameters"
             )
-    return tuple(keyword for keyword in KEYWORDS if keyword in parameters)
+    return tuple(keyword for keyword in keywords if keyword in parameters)
 
 
 # ---- what a partition spec says of its rows ----

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bascule import _cache, _locate, _specs
-from bascule._hints import Hints, may_hold, missing_filters, rows_of, takes
+from bascule import _cache, _locate, _offsets, _specs
+from bascule._hints import KEYWORDS, OFFSETS, Hints, may_hold, missing_filters, rows_of, takes
 from bascule._identity import marks_of, same_marks
 from bascule._locate import a
 from bascule.contract import Option, Statistics
@@ -209,7 +209,8 @@ class Instance:
             self.options.mark_secrets(declarations)
             self._keep_secrets()
             self.options = declared(self.options, declarations)
-        self._plan_takes = takes(self._cls.plan_partitions)  # type: ignore[attr-defined]
+        keywords = (*KEYWORDS, *OFFSETS) if _offsets.can_stream(self._cls) else KEYWORDS
+        self._plan_takes = takes(self._cls.plan_partitions, keywords)  # type: ignore[attr-defined]
         self._read_takes = takes(self._cls.read_partition)  # type: ignore[attr-defined]
         options = tuple(self.options.items())
         self._cached = _cache.entry(self._cls, options, self.evolve, self._cache_ttl, self._cache_epoch)
@@ -297,10 +298,23 @@ class Instance:
             )
         return claimed
 
+    def offset(self, method: str, start: str, end: str) -> str:
+        """What the class says to a question about its offsets: see :func:`bascule._offsets.ask`."""
+        self._check_streaming()
+        return _offsets.ask(self.object, method, self.options, start, end)
+
+    def _check_streaming(self) -> None:
+        if not set(OFFSETS) <= set(self._plan_takes):
+            raise ContractError(_offsets.not_streaming(self.object))
+
     def plan(self, hints: Hints = _NO_HINTS, demand: bool = True) -> Plan:
-        """The partitions that a query asks for; ``demand``: which must restrict what the class requires."""
+        """The partitions that a query asks for; ``demand``: which must restrict what the class requires, but for one
+        that offsets bound.
+        """
+        if hints.end:
+            self._check_streaming()
         required = getattr(self._cls, "required_filters", None)
-        if demand and required is not None and (missing := missing_filters(required, hints.filters)):
+        if demand and not hints.end and required is not None and (missing := missing_filters(required, hints.filters)):
             raise OptionError(missing)
         kept_plans = self._cached if self._cached and getattr(self._cls, "cache_partitions", False) else None
         if kept_plans and hints in kept_plans.plans:

@@ -28,6 +28,8 @@ class Source:
         filters: bytes | None = None,
         limit: int | None = None,
         specs: list[bytes] = ...,
+        start: str | None = None,
+        end: str | None = None,
     ) -> Plan:
         """Asks the class for its partitions.
 
@@ -36,9 +38,19 @@ class Source:
             filters: hints, as ``bascule.filters._wire.dump`` writes them: batches may hold other rows.
             limit: the most rows that one partition hands over; asked of a class only where it applies all filters exactly.
             specs: partitions of another plan for the same columns and filters, by :meth:`Plan.spec`: the class isn't asked.
+            start, end: offsets of a micro-batch, as :meth:`offset` gives them.
         """
     def claim(self, filters: bytes, n: int) -> list[bool]:
         """Which of the ``n`` predicates every read applies exactly (``push_filters``)."""
+    def offset(self, question: int, start: str | None = None, end: str | None = None) -> str:
+        """What ``bascule._offsets.Question`` says, as JSON; "" for the one without an answer.
+
+        Args:
+            start, end: of a micro-batch; None: of none.
+
+        Raises:
+            BasculeError: the class has no such method.
+        """
     def statistics(self) -> tuple[int, int, bool]:
         """Rows and bytes, -1 for unknown, and whether the rows are exact."""
     def __arrow_c_schema__(self) -> object: ...

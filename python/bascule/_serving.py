@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import faulthandler
 import logging
 import os
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from bascule import _fresh, _identity, _instance, _native, _specs
+from bascule import _fresh, _identity, _instance, _native, _offsets, _specs
 from bascule._hints import Hints
 from bascule._instance import Found, Instance, Plan
 from bascule._wire import Frame, Reader, Status, text, texts
@@ -80,6 +81,7 @@ class _Worker:
             Frame.READ: self._read,
             Frame.STATISTICS: self._statistics,
             Frame.CLAIM: self._claim,
+            Frame.OFFSET: self._offset,
         }
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
@@ -311,9 +313,18 @@ class _Worker:
         payload = struct.pack("<I", len(claimed)) + bytes(claimed)
         return lambda: self._serving.answer(Frame.CLAIMED, number, payload)
 
+    def _offset(self, number: int, reader: Reader) -> _Answer:
+        key, question = reader.numbers("QB")
+        opened = self._opened(key)
+        self._infer(opened)
+        method = _offsets.METHODS[_offsets.Question(question)]
+        self._attempt = f"{opened.instance.label}: {method}"
+        offset = opened.instance.offset(method, reader.text(), reader.text())
+        return lambda: self._serving.answer(Frame.LOCATED, number, text(offset))
+
     def _plan(self, number: int, reader: Reader) -> _Answer:
         key, kept = reader.numbers("QQ")
-        hints = self._hints(reader)
+        hints = dataclasses.replace(self._hints(reader), start=reader.text(), end=reader.text())
         opened = self._opened(key)
         self._infer(opened)  # the plan may stand on what it found
         self._attempt = f"{opened.instance.label}: plan_partitions"

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from enum import IntEnum
 
-VERSION = 2
+VERSION = 3
 
 
 class Frame(IntEnum):
@@ -26,6 +26,7 @@ class Frame(IntEnum):
     COUNTED = 12
     CLAIMED = 13
     METRICS = 14
+    LOCATED = 15
     SETUP = 32
     PREPARE = 33
     OPEN = 34
@@ -39,6 +40,7 @@ class Frame(IntEnum):
     QUIT = 42
     STATISTICS = 43
     CLAIM = 44
+    OFFSET = 45
 
 
 class Status(IntEnum):

@@ -122,6 +122,12 @@ class ArrowBatchDataSource(ABC):
       of the partition is outside of, or ``"bascule_rows"``, the exact number of its
       rows: it is then not read where the query can't want it, and counted without
       reading.
+    - ``initial_offset(options)``, ``latest_offset(options)``, and keyword-only ``start`` and ``end`` on
+      ``plan_partitions``: a source that grows, which an engine reads as a stream of micro-batches. An offset is a
+      dict of what JSON has that says how far one has read. ``plan_partitions`` plans the rows from ``start``, before
+      ``end``: the same ones whenever it is asked; both are None where the table is read as a whole. ``latest_offset``
+      may take ``start``, where the next micro-batch begins, to end it before all there is, and ``end``, which it then
+      must not go beyond. ``commit_offset(offset, options)``, if there, is told what was read and kept.
     - ``close()``: called once per instance, after its last read, however the
       scan ended.
     - ``OPTIONS``, a tuple of :class:`Option`: the options are checked before

@@ -42,7 +42,7 @@ def _say_hello() -> None:
     version, interpreter = (
         text.encode() for text in (bascule.__version__, f"{sys.executable} ({sys.version.split()[0]})")
     )
-    payload = struct.pack("<I", 2)
+    payload = struct.pack("<I", 3)
     payload += b"".join(struct.pack("<I", len(text)) + text for text in (version, interpreter))
     frame = struct.pack("<IHHQ", len(payload), 1, 0, os.getpid()) + payload
     os.write(_SOCKET, frame)  # small, and the first

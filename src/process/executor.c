@@ -359,6 +359,7 @@ const struct bsc_executor *bsc_process_executor(void)
 	    .close = bsc__instance_close,
 	    .statistics = bsc__instance_statistics,
 	    .claim = bsc__instance_claim,
+	    .offset = bsc__instance_offset,
 	    .plan = bsc__plan_new,
 	    .plan_free = bsc__plan_free,
 	    .plan_spec = bsc__plan_spec,

@@ -147,9 +147,10 @@ int bsc__instance_worker(const struct bsc__instance *instance, struct bsc__quest
 }
 
 /* One question about the instance, with the answer in *frame, which stays valid until the worker is settled.
+ * more: what the question's payload has behind the instance's number; NULL: nothing.
  * rc != BSC_OK: it is settled. */
 static int ask_instance(struct bsc__instance *instance, struct bsc__question *q, enum bsc__frame_type type,
-                        enum bsc__frame_type answer, const struct bsc_str *more, struct bsc__frame *frame,
+                        enum bsc__frame_type answer, const struct bsc__bytes *more, struct bsc__frame *frame,
                         struct bsc_error *err)
 {
 	struct bsc__worker *worker;
@@ -162,7 +163,9 @@ static int ask_instance(struct bsc__instance *instance, struct bsc__question *q,
 		bsc__ask(q, worker, type);
 		bsc__put_u64(&q->out, instance->number);
 		if (more) {
-			bsc__put_str(&q->out, *more);
+			bsc__put(&q->out, more->ptr, more->len);
+			q->out.failed |= more->failed;
+			q->out.no_memory |= more->no_memory;
 		}
 		rc = bsc__question_send(q, err);
 	}
@@ -212,7 +215,11 @@ int bsc__instance_claim(void *ptr, struct bsc_str filters, const struct bsc_poll
 	struct bsc__question q = {.meter = NULL};
 	snprintf(q.doing, sizeof(q.doing), "%.*s: push_filters", BSC__LABEL_CAP, instance->label);
 	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
-	int rc = ask_instance(instance, &q, BSC__CLAIM, BSC__CLAIMED, &filters, &frame, err);
+	struct bsc__bytes more;
+	bsc__bytes_init(&more, BSC__PAYLOAD_MAX);
+	bsc__put_str(&more, filters);
+	int rc = ask_instance(instance, &q, BSC__CLAIM, BSC__CLAIMED, &more, &frame, err);
+	bsc__bytes_release(&more);
 	if (rc != BSC_OK) {
 		return rc;
 	}
@@ -225,4 +232,44 @@ int bsc__instance_claim(void *ptr, struct bsc_str filters, const struct bsc_poll
 	return right ? BSC_OK
 	             : bsc__fail(err, BSC_WORKER, "%s: the worker process %d answered for another number of predicates",
 	                         q.doing, pid);
+}
+
+int bsc__instance_offset(void *ptr, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+                         const struct bsc_poll *poll, char **answer_out, struct bsc_error *err)
+{
+	static const char *const methods[] = {"initial_offset", "latest_offset", "commit_offset"};
+	struct bsc__instance *instance = ptr;
+	struct bsc__frame frame;
+	struct bsc__question q = {.meter = NULL};
+	snprintf(q.doing, sizeof(q.doing), "%.*s: %s", BSC__LABEL_CAP, instance->label, methods[question]);
+	q.wait = bsc__wait_begin(poll, instance->cls->run.timeout_ms, instance->on_main);
+	struct bsc__bytes more;
+	bsc__bytes_init(&more, BSC__PAYLOAD_MAX);
+	bsc__put_u8(&more, (uint8_t)question);
+	bsc__put_str(&more, offsets->start);
+	bsc__put_str(&more, offsets->end);
+	int rc = ask_instance(instance, &q, BSC__OFFSET, BSC__LOCATED, &more, &frame, err);
+	bsc__bytes_release(&more);
+	if (rc != BSC_OK) {
+		return rc;
+	}
+	struct bsc_str answer = bsc__get_str(&frame.payload, BSC__PAYLOAD_MAX);
+	bool right = !frame.payload.failed && (answer.len != 0) == (question != BSC_OFFSET_COMMIT) &&
+	             bsc__utf8_valid(answer.ptr, answer.len) == answer.len &&
+	             (answer.len == 0 || !memchr(answer.ptr, 0, answer.len));
+	char *copy = right && answer.len ? malloc(answer.len + 1) : NULL;
+	if (copy) {
+		memcpy(copy, answer.ptr, answer.len);
+		copy[answer.len] = '\0';
+	}
+	int pid = (int)q.worker->pid;
+	bsc__settle(q.worker, right ? BSC_OK : BSC_WORKER);
+	if (!right) {
+		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d sent an offset that is none", q.doing, pid);
+	}
+	if (answer.len && !copy) {
+		return bsc__fail_nomem(err, q.doing);
+	}
+	*answer_out = copy;
+	return BSC_OK;
 }

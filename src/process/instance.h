@@ -1,4 +1,5 @@
-/* instance: one source in its workers, each of which has an instance of the class: OPEN, STATISTICS, CLAIM, CLOSE.
+/* instance: one source in its workers, each of which has an instance of the class: OPEN, STATISTICS, CLAIM,
+ * OFFSET, CLOSE.
  * The functions are bsc_executor's, but for worker and ensure. */
 #ifndef BSC_PROCESS_INSTANCE_H
 #define BSC_PROCESS_INSTANCE_H
@@ -31,5 +32,7 @@ int bsc__instance_ensure(struct bsc__question *q, struct bsc__worker *worker, st
 int bsc__instance_statistics(void *ptr, const struct bsc_poll *poll, struct bsc_statistics *out, struct bsc_error *err);
 int bsc__instance_claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll, bool *exact, size_t n,
                         struct bsc_error *err);
+int bsc__instance_offset(void *ptr, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+                         const struct bsc_poll *poll, char **answer_out, struct bsc_error *err);
 
 #endif

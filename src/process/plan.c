@@ -118,8 +118,8 @@ void bsc__plan_free(void *ptr)
 }
 
 /* Asks a worker, which then is the plan's. */
-static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, struct bsc_planned *planned,
-                      struct bsc_error *err)
+static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, const struct bsc_offsets *offsets,
+                      struct bsc_planned *planned, struct bsc_error *err)
 {
 	struct bsc__instance *instance = plan->instance;
 	const struct bsc_run_settings *run = &instance->cls->run;
@@ -135,6 +135,8 @@ static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, struct bs
 		bsc__put_u64(&q->out, instance->number);
 		bsc__put_u64(&q->out, plan->number);
 		bsc__put(&q->out, plan->hints.ptr, plan->hints.len);
+		bsc__put_str(&q->out, offsets->start);
+		bsc__put_str(&q->out, offsets->end);
 		rc = bsc__question_send(q, err);
 	}
 	if (rc == BSC_OK) {
@@ -203,7 +205,7 @@ int bsc__plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *me
 	} else if (hints->specs) {
 		rc = take_given(plan, hints, q.doing, planned, err);
 	} else {
-		rc = ask_worker(plan, &q, planned, err);
+		rc = ask_worker(plan, &q, &hints->offsets, planned, err);
 	}
 	if (rc != BSC_OK) {
 		bsc__plan_free(plan);

@@ -184,6 +184,9 @@ static bool drain(struct bsc__worker *worker)
 		case BSC__OPENED:
 		case BSC__PLANNED:
 		case BSC__PREPARED:
+		case BSC__COUNTED:
+		case BSC__CLAIMED:
+		case BSC__LOCATED:
 			worker->draining = frame.number == worker->draining ? 0 : worker->draining;
 			break;
 		default:

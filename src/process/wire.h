@@ -11,7 +11,7 @@
  * a u32 count and the items; *schema* is that of bsc__put_schema.
  *
  * The host asks, one thing at a time, and the worker answers: OPENED, PLANNED,
- * END, PREPARED, COUNTED, CLAIMED or FAILED, with the request's number. What has no answer may be
+ * END, PREPARED, COUNTED, CLAIMED, LOCATED or FAILED, with the request's number. What has no answer may be
  * sent at any time: CLOSE, FREE, STOP, WINDOW, RELEASE, QUIT. docs/process.md
  * tells the whole; this header is the reference. */
 #ifndef BSC_WIRE_H
@@ -20,7 +20,7 @@
 #include "base/bytes.h"
 
 /* Of this protocol. Host and worker refuse another one. */
-#define BSC__PROTOCOL_VERSION 2
+#define BSC__PROTOCOL_VERSION 3
 
 #define BSC__FRAME_HEADER 16
 #define BSC__PAYLOAD_MAX (64u << 20)
@@ -65,6 +65,8 @@ enum bsc__frame_type {
 	 * in the class, u64 the most bytes that lay read and not asked for, u32 how many counts of the
 	 * class's own, each str name, u64 bits of a double */
 	BSC__METRICS,
+	/* Answers OFFSET. str the offset; empty: the question has no answer */
+	BSC__LOCATED,
 
 	/* ---- host to worker ---- */
 
@@ -79,8 +81,8 @@ enum bsc__frame_type {
 	 * str name, list<str name, str value> options, u64 milliseconds for which what the class says may be
 	 * kept, u64 how often the host was told to forget that, str identity that it must have (empty: any) */
 	BSC__OPEN,
-	/* u64 instance, u64 plan, hints. Hints: u8 columns given, [list<str> columns], str filters (see
-	 * filter/filter.h), u8 limit given, i64 limit */
+	/* u64 instance, u64 plan, hints, str start, str end of a micro-batch (empty: it is none). Hints: u8 columns
+	 * given, [list<str> columns], str filters (see filter/filter.h), u8 limit given, i64 limit */
 	BSC__PLAN,
 	/* u64 instance, i64 partition, i64 of how many, u64 window in bytes, hints as PLAN's, str spec */
 	BSC__READ,
@@ -101,6 +103,8 @@ enum bsc__frame_type {
 	BSC__STATISTICS,
 	/* u64 instance, str filters */
 	BSC__CLAIM,
+	/* u64 instance, u8 enum bsc_offset_question, str start, str end */
+	BSC__OFFSET,
 };
 
 /* class kind in OPEN, beside enum bsc_locator_kind: module is a pickle of the class by value. */

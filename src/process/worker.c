@@ -182,11 +182,13 @@ static int check_hello(const struct bsc__worker *worker, struct bsc__frame *fram
 		                 worker->key.python, (int)frame->type);
 	}
 	if (protocol != BSC__PROTOCOL_VERSION || !bsc__str_equal(version, bsc__str(BSC_VERSION))) {
-		return bsc__fail(err, BSC_WORKER,
-		                 "%s: the interpreter %s (%.*s) has bascule %.*s, and this host has %s: they must be the same. "
-		                 "Run %s -m pip install bascule==%s, or name another interpreter by bascule_python",
-		                 doing, worker->key.python, BSC__ARG(python), BSC__ARG(version), BSC_VERSION,
-		                 worker->key.python, BSC_VERSION);
+		return bsc__fail(
+		    err, BSC_WORKER,
+		    "%s: the interpreter %s (%.*s) has bascule %.*s (protocol %u), and this host has %s (protocol %d): they "
+		    "must be the same. "
+		    "Run %s -m pip install bascule==%s, or name another interpreter by bascule_python",
+		    doing, worker->key.python, BSC__ARG(python), BSC__ARG(version), protocol, BSC_VERSION,
+		    BSC__PROTOCOL_VERSION, worker->key.python, BSC_VERSION);
 	}
 	return BSC_OK;
 }

@@ -105,6 +105,7 @@ struct bsc_plan {
 	int64_t n_pruned;
 	int64_t *rows; /* of each partition, exactly, -1 for unknown; NULL: of none */
 	bool filtered; /* the request has a filter: a partition's rows may be fewer */
+	bool partial;  /* it is for some partitions, or a micro-batch: not for all that the source has */
 	bool counted;  /* no column is asked and all rows are known: nothing is read */
 	bool limited;
 	int64_t limit;

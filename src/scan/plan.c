@@ -98,7 +98,8 @@ static void take_planned(struct bsc_plan *plan, const struct bsc_planned *planne
 		plan->n_rows = rows < 0 || rows > INT64_MAX - plan->n_rows ? -1 : plan->n_rows + rows;
 	}
 	plan->counted = plan->n_columns == 0 && plan->n_rows >= 0;
-	int64_t wanted = plan->n_rows >= 0 || plan->filtered ? plan->n_rows : bsc__source_exact_rows(plan->source);
+	bool whole = !plan->filtered && !plan->partial;
+	int64_t wanted = plan->n_rows < 0 && whole ? bsc__source_exact_rows(plan->source) : plan->n_rows;
 	plan->n_wanted = plan->limited && plan->limit < wanted ? plan->limit : wanted;
 }
 
@@ -112,6 +113,7 @@ static int ask(struct bsc_plan *plan, const struct bsc_request *request, const s
 	if (request) {
 		hints.specs = request->specs;
 		hints.n_specs = request->n_specs;
+		hints.offsets = request->offsets;
 	}
 	struct bsc_planned planned = {0};
 	const char **names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));
@@ -139,6 +141,19 @@ static int ask(struct bsc_plan *plan, const struct bsc_request *request, const s
 	return rc;
 }
 
+static int check(const struct bsc_plan *plan, const struct bsc_request *request, struct bsc_error *err)
+{
+	const char *label = plan->source->label;
+	if (plan->limit < 0) {
+		return bsc__fail(err, BSC_INVALID, "%s was asked for %lld rows", label, (long long)plan->limit);
+	}
+	if (request && (request->offsets.start.len == 0) != (request->offsets.end.len == 0)) {
+		return bsc__fail(err, BSC_INVALID, "%s was asked for a micro-batch without its %s", label,
+		                 request->offsets.start.len ? "end" : "start");
+	}
+	return BSC_OK;
+}
+
 int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, const struct bsc_poll *poll,
                  struct bsc_plan **out, struct bsc_error *err)
 {
@@ -155,9 +170,11 @@ int bsc_plan_new(struct bsc_source *source, const struct bsc_request *request, c
 	plan->limited = request && request->limited;
 	plan->limit = plan->limited ? request->limit : 0;
 	plan->filtered = request && request->filter;
-	int rc = plan->limit < 0
-	             ? bsc__fail(err, BSC_INVALID, "%s was asked for %lld rows", source->label, (long long)plan->limit)
-	             : take_columns(plan, request, err);
+	plan->partial = request && (request->specs || request->offsets.start.len);
+	int rc = check(plan, request, err);
+	if (rc == BSC_OK) {
+		rc = take_columns(plan, request, err);
+	}
 	if (rc == BSC_OK) {
 		rc = make_schema(plan, err);
 	}

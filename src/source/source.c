@@ -284,3 +284,15 @@ int bsc_source_claim(struct bsc_source *source, struct bsc_str filters, const st
 	return n && source->executor->claim ? source->executor->claim(source->instance, filters, poll, exact, n, err)
 	                                    : BSC_OK;
 }
+
+int bsc_source_offset(struct bsc_source *source, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+                      const struct bsc_poll *poll, char **answer_out, struct bsc_error *err)
+{
+	static const struct bsc_offsets none;
+	*answer_out = NULL;
+	if (!source->executor->offset) {
+		return bsc__fail(err, BSC_INVALID, "%s can't be read as a stream: the executor '%s' knows no offsets",
+		                 source->label, source->executor->name);
+	}
+	return source->executor->offset(source->instance, question, offsets ? offsets : &none, poll, answer_out, err);
+}

@@ -79,6 +79,32 @@ static void test_scan_survives_each_failing_allocation(void **state)
 	assert_true(is_live(live));
 }
 
+static void test_offset_survives_each_failing_allocation(void **state)
+{
+	(void)state;
+	const struct bsc_offsets offsets = {{"a", 1}, {"b", 1}};
+	struct bsc_source *source;
+	struct bsc_error err;
+	bool fired = true;
+	assert_ok(fake_open("good:T", NULL, &source, &err), &err);
+	for (int64_t n = 1; fired; n++) {
+		assert_true(n < CALLS_MAX);
+		char *answer;
+		faults_arm(n);
+		int rc = bsc_source_offset(source, BSC_OFFSET_LATEST, &offsets, NULL, &answer, &err);
+		fired = faults_disarm() >= n;
+		if (rc == BSC_OK) {
+			assert_string_equal(answer, "1: a..b");
+			free(answer);
+		} else if (!fired || answer || (rc != BSC_NOMEM && rc != BSC_WORKER)) {
+			fail_msg("allocation %lld: status %d, %s", (long long)n, rc, err.message);
+		}
+	}
+	bsc_source_close(source);
+	bsc_process_end_workers(5000);
+	assert_true(is_live(live));
+}
+
 static void test_workers_end_where_they_can_t_be_told(void **state)
 {
 	(void)state;
@@ -98,10 +124,12 @@ int main(int argc, char **argv)
 {
 	FAKE_WORKER(argc, argv)
 	static size_t numbers[LENGTH(scans)];
-	struct CMUnitTest tests[LENGTH(scans) + 1] = {cmocka_unit_test(test_workers_end_where_they_can_t_be_told)};
+	enum { OTHERS = 2 };
+	struct CMUnitTest tests[LENGTH(scans) + OTHERS] = {cmocka_unit_test(test_workers_end_where_they_can_t_be_told),
+	                                                   cmocka_unit_test(test_offset_survives_each_failing_allocation)};
 	for (size_t i = 0; i < LENGTH(scans); i++) {
 		numbers[i] = i;
-		tests[i + 1] =
+		tests[i + OTHERS] =
 		    (struct CMUnitTest){scans[i].name, test_scan_survives_each_failing_allocation, NULL, NULL, &numbers[i]};
 	}
 	struct bsc_error err;

@@ -169,6 +169,18 @@ static int call_claim(struct world *w, struct bsc_error *err)
 	return rc;
 }
 
+static int call_offset(struct world *w, struct bsc_error *err)
+{
+	char *answer;
+	const struct bsc_offsets offsets = {{"a", 1}, {"b", 1}};
+	int rc = bsc_source_offset(w->source, BSC_OFFSET_LATEST, &offsets, NULL, &answer, err);
+	if (rc == BSC_OK) {
+		assert_string_equal(answer, "1: a..b");
+		free(answer);
+	}
+	return rc;
+}
+
 #define POINTER sizeof(void *)
 
 const struct twin twins_source[] = {
@@ -187,6 +199,7 @@ const struct twin twins_source[] = {
     {"bsc_cache_clear", "", false, .call = call_clear_cache},
     {"bsc_source_statistics", "", false, .set_up = world_source, .call = call_statistics},
     {"bsc_source_claim", "", false, .set_up = world_source, .call = call_claim},
+    {"bsc_source_offset", "", true, .set_up = world_source, .call = call_offset},
     {"bsc_source_close", "", false, .set_up = world_source, .call = call_close},
     {"bsc_schema_copy", "flat", true, sizeof(struct ArrowSchema), world_flat, call_copy, .done = done_copy},
     {"bsc_schema_copy", "nested", true, sizeof(struct ArrowSchema), world_nested, call_copy, .done = done_copy},

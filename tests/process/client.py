@@ -178,6 +178,10 @@ class Client:
         (self.has_statistics,) = received.reader.numbers("B")
         return schema
 
+    def offset(self, instance: int, question: int, start: str = "", end: str = "") -> str:
+        payload = struct.pack("<QB", instance, question) + text(start) + text(end)
+        return self.answer(Frame.LOCATED, self.ask(Frame.OFFSET, payload)).reader.text()
+
     def plan(
         self,
         instance: int,
@@ -185,9 +189,12 @@ class Client:
         plan: int = 1,
         filters: bytes = b"",
         limit: int | None = None,
+        start: str = "",
+        end: str = "",
     ) -> list[bytes]:
         """PLAN. What is said beside the specs is in ``rows``, ``pruned`` and ``pushed``."""
-        number = self.ask(Frame.PLAN, struct.pack("<QQ", instance, plan) + _hints(columns, filters, limit))
+        hints = _hints(columns, filters, limit) + text(start) + text(end)
+        number = self.ask(Frame.PLAN, struct.pack("<QQ", instance, plan) + hints)
         self.rows: list[int] = []
         specs: list[bytes] = []
         while True:

@@ -15,6 +15,7 @@ import pytest
 
 import bascule
 from bascule import _native
+from bascule._wire import VERSION
 from life.notebook import run_cell
 from process.beside import beside_healthy, nothing_left, query
 
@@ -87,7 +88,7 @@ def test_an_interpreter_with_another_bascule_says_which(con, other_python):
         text = error_of(con, query(bascule_python=other_python))
     version = sys.version.split()[0]
     assert f"the interpreter {other_python} ({sys.executable} ({version})) has bascule 99.1" in text, text
-    assert f"and this host has {bascule.__version__}: they must be the same" in text
+    assert f"and this host has {bascule.__version__} (protocol {VERSION}): they must be the same" in text
     assert f"{other_python} -m pip install bascule=={bascule.__version__}" in text
 
 

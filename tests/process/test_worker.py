@@ -17,6 +17,7 @@ import pytest
 
 import bascule
 from bascule import _identity, _native
+from bascule._offsets import Question
 from bascule._wire import VERSION, Frame, Status, text
 from process.client import TESTS, Client, Failed, spawned, wait_until
 
@@ -113,6 +114,19 @@ def test_a_source_is_opened_planned_and_read(client):
             "x": [2.0, 2.5, 3.0, 3.5],
             "s": [f"{p}-4", f"{p}-5", None, f"{p}-7"],
         }
+
+
+def test_a_stream_is_asked_for_offsets_and_read_between_them(client, tmp_path):
+    (tmp_path / "length").write_text("10")
+    client.open(1, "growingsources:Growing", length=str(tmp_path / "length"), partitions="1")
+    assert client.offset(1, Question.INITIAL) == '{"n":0}'
+    end = client.offset(1, Question.LATEST, '{"n":0}')
+    assert end == '{"n":10}'
+    (spec,) = client.plan(1, start='{"n":4}', end=end)
+    assert [row for batch in client.read(1, spec) for row in batch.to_pydict()["n"]] == list(range(4, 10))
+    assert client.offset(1, Question.COMMIT, end=end) == ""
+    with pytest.raises(Failed, match="3 is not a valid Question"):
+        client.offset(1, 3)
 
 
 def test_only_asked_columns_are_sent(client):

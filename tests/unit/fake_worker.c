@@ -1,13 +1,12 @@
+/* The worker's side of fake_worker. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memfd_create */
 #endif
 #include "fake_worker.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,203 +20,6 @@
 
 #define SOCKET 3
 #define INSTANCES_MAX 64
-
-/* ---- the host's side ---- */
-
-const char *fake_python(void)
-{
-	static char path[4096];
-	if (!path[0]) {
-		ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-		path[n > 0 ? n : 0] = '\0';
-	}
-	return path;
-}
-
-int fake_open(const char *text, const char *const *pairs, struct bsc_source **out, struct bsc_error *err)
-{
-	struct bsc_options *options = NULL;
-	*out = NULL;
-	int rc = bsc_options_new(&options, err);
-	if (rc == BSC_OK) {
-		rc = bsc_options_add(options, bsc__str("bascule_python"), bsc__str(fake_python()), err);
-	}
-	for (; rc == BSC_OK && pairs && *pairs; pairs += 2) {
-		rc = bsc_options_add(options, bsc__str(pairs[0]), bsc__str(pairs[1]), err);
-	}
-	if (rc == BSC_OK) {
-		rc = bsc_source_open(NULL, bsc__str(text), options, 0, NULL, out, err);
-	}
-	if (rc != BSC_OK) {
-		bsc_options_free(options);
-	}
-	return rc;
-}
-
-int64_t fake_check(const struct ArrowArray *batch)
-{
-	const struct ArrowArray *n = batch->children[0], *t = batch->children[1];
-	const int64_t *numbers = n->buffers[1];
-	const int32_t *ends = t->buffers[1];
-	for (int64_t i = 0; i < batch->length; i++) {
-		char text[40];
-		int64_t number = numbers[n->offset + i];
-		int32_t begin = ends[t->offset + i], end = ends[t->offset + i + 1];
-		mock_text(number, text);
-		if ((size_t)(end - begin) != strlen(text) ||
-		    memcmp((const char *)t->buffers[2] + begin, text, (size_t)(end - begin)) != 0) {
-			return -1;
-		}
-	}
-	return batch->length;
-}
-
-struct reading {
-	struct bsc_scan *scan;
-	int64_t rows;
-	int status;
-	struct bsc_error err;
-	pthread_t thread;
-};
-
-static void *read_all(void *arg)
-{
-	struct reading *r = arg;
-	struct bsc_cursor *cursor = NULL;
-	struct ArrowArray batch = {0};
-	r->status = bsc_cursor_open(r->scan, &cursor, &r->err);
-	while (r->status == BSC_OK && (r->status = bsc_cursor_next(cursor, NULL, &batch, &r->err)) == BSC_OK &&
-	       batch.release) {
-		int64_t n = fake_check(&batch);
-		batch.release(&batch);
-		if (n < 0) {
-			r->status = bsc__fail(&r->err, BSC_MALFORMED, "a batch has other values");
-		}
-		r->rows += n;
-	}
-	bsc_cursor_close(cursor);
-	return NULL;
-}
-
-int fake_read(struct bsc_source *source, int n_threads, int64_t *rows, struct bsc_error *err)
-{
-	struct bsc_plan *plan = NULL;
-	struct bsc_scan *scan = NULL;
-	struct reading *readings = calloc((size_t)n_threads, sizeof(*readings));
-	int n = 0;
-	*rows = 0;
-	if (!readings) {
-		return bsc__fail_nomem(err, "testing");
-	}
-	int rc = bsc_plan_new(source, NULL, NULL, &plan, err);
-	if (rc == BSC_OK) {
-		rc = bsc_scan_open(plan, &scan, err);
-	}
-	for (; rc == BSC_OK && n < n_threads; n++) {
-		readings[n].scan = scan;
-		if (n_threads == 1) {
-			read_all(&readings[n]);
-		} else if (pthread_create(&readings[n].thread, NULL, read_all, &readings[n]) != 0) {
-			abort();
-		}
-	}
-	for (int i = 0; i < n; i++) {
-		if (n_threads > 1) {
-			pthread_join(readings[i].thread, NULL);
-		}
-		*rows += readings[i].rows;
-		if (rc == BSC_OK && readings[i].status != BSC_OK) {
-			rc = readings[i].status;
-			*err = readings[i].err;
-		}
-	}
-	free(readings);
-	bsc_scan_close(scan);
-	bsc_plan_free(plan);
-	return rc;
-}
-
-int fake_query(const char *text, const char *const *pairs, int64_t *rows, struct bsc_error *err)
-{
-	struct bsc_source *source;
-	*rows = 0;
-	int rc = fake_open(text, pairs, &source, err);
-	if (rc == BSC_OK) {
-		rc = fake_read(source, 1, rows, err);
-		bsc_source_close(source);
-	}
-	return rc;
-}
-
-static int64_t count_lines(const char *path, const char *word)
-{
-	char line[4096];
-	int64_t n = 0;
-	FILE *file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		n += strstr(line, word) != NULL;
-	}
-	if (file) {
-		(void)fclose(file);
-	}
-	return n;
-}
-
-/* Sends each a signal; 0: none. Returns how many there are. */
-static int64_t each_child(int signal)
-{
-	int64_t n = 0;
-	DIR *folder = opendir("/proc/self/task");
-	for (struct dirent *entry; folder && (entry = readdir(folder));) {
-		char path[64];
-		snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", entry->d_name);
-		FILE *file = fopen(path, "re");
-		for (int pid; file && fscanf(file, "%d", &pid) == 1; n++) {
-			(void)kill(pid, signal);
-		}
-		if (file) {
-			(void)fclose(file);
-		}
-	}
-	if (folder) {
-		(void)closedir(folder);
-	}
-	return n;
-}
-
-struct fake_usage fake_usage(void)
-{
-	struct fake_usage usage = {.mappings = count_lines("/proc/self/maps", "memfd:bascule")};
-	DIR *folder = opendir("/proc/self/fd");
-	while (folder && readdir(folder)) {
-		usage.descriptors++;
-	}
-	if (folder) {
-		(void)closedir(folder);
-	}
-	usage.children = each_child(0);
-	return usage;
-}
-
-bool fake_settles(const struct fake_usage *usage)
-{
-	for (int i = 0; i < 500; i++) {
-		struct fake_usage now = fake_usage();
-		if (now.descriptors <= usage->descriptors && now.mappings <= usage->mappings &&
-		    now.children <= usage->children) {
-			return true;
-		}
-		usleep(10000);
-	}
-	return false;
-}
-
-void fake_kill_children(void)
-{
-	(void)each_child(SIGKILL);
-}
-
-/* ---- the worker ---- */
 
 struct table {
 	uint64_t instance; /* 0: none */
@@ -415,6 +217,21 @@ static void do_open(struct fake *fake, struct bsc__frame frame)
 	}
 }
 
+#define COLUMNS_MAX 8
+
+/* The columns that hints name. The rest of them is passed over. */
+static uint32_t get_hints(struct bsc__view *view, char names[COLUMNS_MAX][32])
+{
+	uint32_t n = bsc__get_u8(view) ? bsc__get_u32(view) : 0;
+	for (uint32_t i = 0; i < n && i < COLUMNS_MAX; i++) {
+		copy_str(names[i], sizeof(names[i]), bsc__get_str(view, 4096));
+	}
+	(void)bsc__get_str(view, 1 << 20); /* filters */
+	(void)bsc__get_u8(view);           /* limit */
+	(void)bsc__get_i64(view);
+	return n;
+}
+
 static void do_plan(struct fake *fake, struct bsc__frame frame)
 {
 	const struct table *table = find(fake, bsc__get_u64(&frame.payload));
@@ -423,6 +240,13 @@ static void do_plan(struct fake *fake, struct bsc__frame frame)
 		return;
 	}
 	misbehave(table, "plan");
+	char micro_batch[64] = "", names[COLUMNS_MAX][32];
+	(void)bsc__get_u64(&frame.payload); /* plan */
+	(void)get_hints(&frame.payload, names);
+	struct bsc_str start = bsc__get_str(&frame.payload, 32), end = bsc__get_str(&frame.payload, 32);
+	if (start.len) {
+		snprintf(micro_batch, sizeof(micro_batch), "%.*s..%.*s", BSC__ARG(start), BSC__ARG(end));
+	}
 	if (plays(table, "fails_in_plan")) {
 		refuse(fake, frame.number, BSC_SOURCE, "fake: can't plan");
 		return;
@@ -456,7 +280,9 @@ static void do_plan(struct fake *fake, struct bsc__frame frame)
 	                   : plays(table, "prunes_beyond_numbers") ? INT64_MAX
 	                                                           : 0);
 	bsc__put_u8(&out, plays(table, "knows_rows"));
-	bsc__put_str(&out, bsc__str(plays(table, "prunes") ? "n > 1" : plays(table, "pushes_no_text") ? "n > \xff" : ""));
+	bsc__put_str(&out, bsc__str(plays(table, "prunes")           ? "n > 1"
+	                            : plays(table, "pushes_no_text") ? "n > \xff"
+	                                                             : micro_batch));
 	(void)bsc_meter_report(&fake->serving.meter, bsc__str("plans"), 1);
 	bsc_meter_time(&fake->serving.meter, 1000, 0);
 	(void)bsc__serving_answer(&fake->serving, BSC__PLANNED, frame.number, out.ptr, out.len);
@@ -497,6 +323,31 @@ static void do_claim(struct fake *fake, struct bsc__frame frame)
 		bsc__put_u8(&out, i == 0);
 	}
 	(void)bsc__serving_answer(&fake->serving, BSC__CLAIMED, frame.number, out.ptr, out.len);
+	bsc__bytes_release(&out);
+}
+
+/* The question's number, start and end: "1: a..b". */
+static void do_offset(struct fake *fake, struct bsc__frame frame)
+{
+	const struct table *table = find(fake, bsc__get_u64(&frame.payload));
+	uint8_t question = bsc__get_u8(&frame.payload);
+	struct bsc_str start = bsc__get_str(&frame.payload, 1 << 20), end = bsc__get_str(&frame.payload, 1 << 20);
+	char text[128];
+	snprintf(text, sizeof(text), "%d: %.*s..%.*s", question, BSC__ARG(start), BSC__ARG(end));
+	struct bsc_str answer = question == BSC_OFFSET_COMMIT ? bsc__str("") : bsc__str(text);
+	if (table) {
+		misbehave(table, "offset");
+		answer = plays(table, "offsets_no_text") ? bsc__str("\xff")
+		         : plays(table, "offsets_a_nul") ? (struct bsc_str){"a\0b", 3}
+		         : plays(table, "offsets_none")  ? bsc__str("")
+		         : plays(table, "offsets_all")   ? bsc__str(text)
+		                                         : answer;
+	}
+	struct bsc__bytes out;
+	bsc__bytes_init(&out, 1024);
+	bsc__put_str(&out, answer);
+	(void)bsc__serving_answer(&fake->serving, BSC__LOCATED, frame.number, out.ptr,
+	                          table && plays(table, "offsets_short") ? 2 : out.len);
 	bsc__bytes_release(&out);
 }
 
@@ -637,16 +488,12 @@ static void do_read(struct fake *fake, struct bsc__frame frame)
 	int64_t partition = bsc__get_i64(&frame.payload);
 	(void)bsc__get_i64(&frame.payload);
 	uint64_t window = bsc__get_u64(&frame.payload);
-	uint32_t n_columns = bsc__get_u8(&frame.payload) ? bsc__get_u32(&frame.payload) : 0;
-	char names[8][32];
-	const char *columns[8];
-	for (uint32_t i = 0; i < n_columns && i < 8; i++) {
-		copy_str(names[i], sizeof(names[i]), bsc__get_str(&frame.payload, 4096));
+	char names[COLUMNS_MAX][32];
+	const char *columns[COLUMNS_MAX];
+	uint32_t n_columns = get_hints(&frame.payload, names);
+	for (uint32_t i = 0; i < n_columns && i < COLUMNS_MAX; i++) {
 		columns[i] = names[i];
 	}
-	(void)bsc__get_str(&frame.payload, 1 << 20); /* filters */
-	(void)bsc__get_u8(&frame.payload);           /* limit */
-	(void)bsc__get_i64(&frame.payload);
 	char spec[32];
 	copy_str(spec, sizeof(spec), bsc__get_str(&frame.payload, 4096));
 	if (!table) {
@@ -710,6 +557,9 @@ static void serve(struct fake *fake)
 		case BSC__CLAIM:
 			do_claim(fake, frame);
 			break;
+		case BSC__OFFSET:
+			do_offset(fake, frame);
+			break;
 		case BSC__CLOSE:
 			table = find(fake, frame.number);
 			if (table) {
@@ -740,21 +590,4 @@ int fake_worker(void)
 	bsc__serving_close(&fake.serving);
 	fake.schema.release(&fake.schema);
 	return 0;
-}
-
-void fake_at_once(int n, void *(*query)(void *arg))
-{
-	enum { MOST = 32 };
-	static struct bsc_error failures[MOST];
-	pthread_t threads[MOST];
-	assert_true(n <= MOST);
-	for (int i = 0; i < n; i++) {
-		assert_int_equal(pthread_create(&threads[i], NULL, query, &failures[i]), 0);
-	}
-	for (int i = 0; i < n; i++) {
-		pthread_join(threads[i], NULL);
-		if (failures[i].status != BSC_OK) {
-			fail_msg("%s", failures[i].message);
-		}
-	}
 }

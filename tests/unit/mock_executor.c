@@ -352,6 +352,34 @@ static void close_instance(void *state)
 	free(instance);
 }
 
+static void put_offsets(char *text, size_t cap, const struct bsc_offsets *offsets)
+{
+	snprintf(text, cap, "%.*s..%.*s", (int)offsets->start.len, offsets->start.ptr, (int)offsets->end.len,
+	         offsets->end.ptr);
+}
+
+/* The number of the question, start and end: "1: a..b". */
+static int offset(void *state, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+                  const struct bsc_poll *poll, char **answer_out, struct bsc_error *err)
+{
+	enum { CAP = 64 };
+	struct mock *mock = ((struct instance *)state)->mock;
+	char text[CAP];
+	if (faulty(mock, MOCK_OFFSET, poll, err)) {
+		return err->status;
+	}
+	put_offsets(text, sizeof(text), offsets);
+	if (question != BSC_OFFSET_COMMIT) {
+		char *answer = malloc(2 * CAP);
+		if (!answer) {
+			return bsc__fail_nomem(err, "saying an offset");
+		}
+		snprintf(answer, 2 * CAP, "%d: %s", (int)question, text);
+		*answer_out = answer;
+	}
+	return BSC_OK;
+}
+
 static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
                      void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
 {
@@ -365,6 +393,7 @@ static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_mete
 	mock->n_filters = hints->filters.len >= sizeof(mock->n_filters) ? *(const uint32_t *)hints->filters.ptr : 0;
 	mock->limit = hints->limited ? hints->limit : -1;
 	mock->n_specs = hints->specs ? hints->n_specs : -1;
+	put_offsets(mock->offsets, sizeof(mock->offsets), &hints->offsets);
 	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_PLAN, poll, err)) {
 		return err->status;
@@ -481,6 +510,7 @@ void mock_init(struct mock *mock, const struct ArrowSchema *schema, const struct
 	    .class_release = class_release,
 	    .open = open_instance,
 	    .close = close_instance,
+	    .offset = offset,
 	    .plan = make_plan,
 	    .plan_free = plan_free,
 	    .plan_spec = plan_spec,

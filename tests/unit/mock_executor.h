@@ -45,7 +45,7 @@ void mock_shell(struct ArrowArray *array);
 
 /* ---- the executor ---- */
 
-enum mock_call { MOCK_RESOLVE, MOCK_OPEN, MOCK_PLAN, MOCK_READ_OPEN, MOCK_READ_NEXT, MOCK_CALLS };
+enum mock_call { MOCK_RESOLVE, MOCK_OPEN, MOCK_OFFSET, MOCK_PLAN, MOCK_READ_OPEN, MOCK_READ_NEXT, MOCK_CALLS };
 
 struct mock_batch {
 	int64_t n_rows;                   /* < 0: read_next gives no array this time */
@@ -76,6 +76,7 @@ struct mock {
 	/* What a plan says beside: */
 	int64_t n_pruned;
 	int64_t n_specs;     /* of the last request; -1: it had none */
+	char offsets[64];    /* of it: start, ".." and end */
 	const int64_t *rows; /* of each partition; NULL: nothing */
 	const char *pushed;
 

@@ -9,6 +9,7 @@
 #include "gate.h"
 #include "held.h"
 #include "imported.h"
+#include "planned.h"
 #include "raised.h"
 #include "run.h"
 #include "trimmed.h"
@@ -21,9 +22,8 @@ static struct {
 	PyObject *shutdown;                                  /* bascule._instance.shutdown */
 	PyObject *warn;                                      /* bascule._instance.warn */
 	PyObject *instance_type;                             /* bascule._instance.Instance */
-	PyObject *hints_type;                                /* bascule._hints.Hints */
 	PyObject *open, *plan, *read, *end, *masked, *close; /* interned names */
-	PyObject *statistics, *claim, *restore, *spec, *specs, *n_pruned, *rows, *pushed;
+	PyObject *statistics, *claim, *offset, *restore, *spec;
 } py;
 
 struct instance {
@@ -72,11 +72,6 @@ static int fail_of(struct bsc_error *err, struct run *run, const struct instance
 }
 
 /* ---- source ---- */
-
-static PyObject *unicode(struct bsc_str s)
-{
-	return PyUnicode_DecodeUTF8(s.ptr ? s.ptr : "", (Py_ssize_t)s.len, "replace");
-}
 
 static int resolve(void *state, const struct bsc_locator *locator, const struct bsc_run_settings *settings,
                    const struct bsc_poll *poll, void **class_out, struct bsc_error *err)
@@ -288,101 +283,36 @@ static int claim(void *ptr, struct bsc_str filters, const struct bsc_poll *poll,
 	return rc;
 }
 
-/* ---- plan ---- */
-
-static PyObject *column_tuple(const struct bsc_hints *hints)
+static int offset(void *ptr, enum bsc_offset_question question, const struct bsc_offsets *offsets,
+                  const struct bsc_poll *poll, char **answer_out, struct bsc_error *err)
 {
-	if (!hints->columns) {
-		Py_RETURN_NONE;
+	static const char *const methods[] = {"initial_offset", "latest_offset", "commit_offset"};
+	struct instance *instance = ptr;
+	struct run run;
+	char attempt[512];
+	if (!run_enter(&run, instance->on_main, poll)) {
+		return run_fail_shutdown(err, instance->label);
 	}
-	PyObject *tuple = PyTuple_New((Py_ssize_t)hints->n_columns);
-	for (int64_t i = 0; tuple && i < hints->n_columns; i++) {
-		PyObject *name = PyUnicode_FromString(hints->columns[i]);
-		if (!name) {
-			Py_CLEAR(tuple);
-			break;
-		}
-		PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, name);
-	}
-	return tuple;
-}
-
-/* bascule._instance.Hints of what is asked. columns: as column_tuple. NULL: an exception is set. */
-static PyObject *hints_of(const struct bsc_hints *hints, PyObject *columns)
-{
-	PyObject *limit = hints->limited ? PyLong_FromLongLong(hints->limit) : Py_NewRef(Py_None);
-	PyObject *made = limit && columns ? PyObject_CallFunction(py.hints_type, "Oy#O", columns, hints->filters.ptr,
-	                                                          (Py_ssize_t)hints->filters.len, limit)
-	                                  : NULL;
-	Py_XDECREF(limit);
-	return made;
-}
-
-/* The given partitions, a list of bytes. NULL: an exception is set. */
-static PyObject *spec_list(const struct bsc_hints *hints)
-{
-	PyObject *list = PyList_New((Py_ssize_t)hints->n_specs);
-	for (int64_t i = 0; list && i < hints->n_specs; i++) {
-		PyObject *spec = PyBytes_FromStringAndSize(hints->specs[i].ptr, (Py_ssize_t)hints->specs[i].len);
-		if (!spec) {
-			Py_CLEAR(list);
-			break;
-		}
-		PyList_SET_ITEM(list, (Py_ssize_t)i, spec);
-	}
-	return list;
-}
-
-/* The exact rows of each partition, a list or None; none are known: *out NULL. -1: an exception is set. */
-static int take_rows(PyObject *rows, int64_t **out)
-{
-	Py_ssize_t n = rows == Py_None ? 0 : PyList_Size(rows);
-	int64_t *taken = n > 0 ? malloc((size_t)n * sizeof(*taken)) : NULL;
-	if (n > 0 && !taken) {
+	PyObject *name = PyUnicode_FromString(methods[question]);
+	PyObject *start = name ? unicode(offsets->start) : NULL, *end = start ? unicode(offsets->end) : NULL;
+	PyObject *answer = end ? PyObject_CallMethodObjArgs(object_of(instance), py.offset, name, start, end, NULL) : NULL;
+	const char *text = answer ? PyUnicode_AsUTF8(answer) : NULL;
+	bool good = text != NULL;
+	if (good && *text && !(*answer_out = strdup(text))) {
 		PyErr_NoMemory();
-		return -1;
-	}
-	bool good = n >= 0;
-	for (Py_ssize_t i = 0; good && i < n; i++) {
-		taken[i] = PyLong_AsLongLong(PyList_GET_ITEM(rows, i));
-		good = taken[i] != -1 || !PyErr_Occurred();
-	}
-	if (!good) {
-		free(taken);
-		return -1;
-	}
-	*out = taken;
-	return 0;
-}
-
-/* What the class answered, out of bascule._instance.Plan. -1: an exception is set. */
-static int take_planned(PyObject *plan, struct bsc_planned *out)
-{
-	/* Nothing of Python is called once an exception is set. */
-	PyObject *specs = PyObject_GetAttr(plan, py.specs);
-	PyObject *n_pruned = specs ? PyObject_GetAttr(plan, py.n_pruned) : NULL;
-	PyObject *pushed = n_pruned ? PyObject_GetAttr(plan, py.pushed) : NULL;
-	PyObject *rows = pushed ? PyObject_GetAttr(plan, py.rows) : NULL;
-	const char *text = rows ? PyUnicode_AsUTF8(pushed) : NULL;
-	struct bsc_planned planned = {0};
-	bool good = text && (planned.n_partitions = PyList_Size(specs)) >= 0 &&
-	            ((planned.n_pruned = PyLong_AsLongLong(n_pruned)) != -1 || !PyErr_Occurred()) &&
-	            take_rows(rows, &planned.rows) == 0;
-	if (good && *text && !(planned.pushed = strdup(text))) {
-		PyErr_NoMemory();
-		free(planned.rows);
 		good = false;
 	}
-	Py_XDECREF(rows);
-	Py_XDECREF(pushed);
-	Py_XDECREF(n_pruned);
-	Py_XDECREF(specs);
-	if (!good) {
-		return -1;
-	}
-	*out = planned;
-	return 0;
+	snprintf(attempt, sizeof(attempt), "%.450s: %s", instance->label, methods[question]);
+	int rc = good ? BSC_OK : fail_of(err, &run, instance, attempt);
+	Py_XDECREF(answer);
+	Py_XDECREF(end);
+	Py_XDECREF(start);
+	Py_XDECREF(name);
+	gate_leave(&run.stay);
+	return rc;
 }
+
+/* ---- plan ---- */
 
 static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *meter, const struct bsc_poll *poll,
                     void **plan_out, struct bsc_planned *planned, struct bsc_error *err)
@@ -406,8 +336,8 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 	int rc = BSC_OK;
 	plan->instance = instance;
 	plan->held = held;
-	PyObject *asked = hints_of(hints, held->refs[1] = column_tuple(hints));
-	PyObject *specs = asked && hints->specs ? spec_list(hints) : NULL;
+	PyObject *asked = planned_hints(hints, held->refs[1] = planned_columns(hints));
+	PyObject *specs = asked && hints->specs ? planned_specs(hints) : NULL;
 	PyObject *made = NULL;
 	if (asked && !hints->specs) {
 		made = PyObject_CallMethodOneArg(object_of(instance), py.plan, asked);
@@ -417,7 +347,7 @@ static int plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *
 	Py_XDECREF(specs);
 	Py_XDECREF(asked);
 	held->refs[0] = made;
-	if (made && take_planned(made, planned) == 0) {
+	if (made && planned_take(made, planned) == 0) {
 		plan->n_partitions = planned->n_partitions;
 	} else {
 		rc = fail_of(err, &run, instance, attempt);
@@ -717,6 +647,7 @@ const struct bsc_executor *inprocess_executor(void)
 	    .close = instance_close,
 	    .statistics = statistics,
 	    .claim = claim,
+	    .offset = offset,
 	    .plan = plan_new,
 	    .plan_free = plan_free,
 	    .plan_spec = plan_spec,
@@ -738,13 +669,12 @@ const struct bsc_executor *inprocess_executor(void)
 	    imported("bascule._instance", "release", &py.release) < 0 ||
 	    imported("bascule._instance", "shutdown", &py.shutdown) < 0 ||
 	    imported("bascule._instance", "warn", &py.warn) < 0 ||
-	    imported("bascule._instance", "Instance", &py.instance_type) < 0 ||
-	    imported("bascule._hints", "Hints", &py.hints_type) < 0 || intern("statistics", &py.statistics) < 0 ||
-	    intern("claim", &py.claim) < 0 || intern("specs", &py.specs) < 0 || intern("n_pruned", &py.n_pruned) < 0 ||
-	    intern("rows", &py.rows) < 0 || intern("pushed", &py.pushed) < 0 || run_init() < 0 || exported_init() < 0 ||
-	    watch_init() < 0 || trimmed_init() < 0 || intern("open", &py.open) < 0 || intern("plan", &py.plan) < 0 ||
-	    intern("restore", &py.restore) < 0 || intern("spec", &py.spec) < 0 || intern("read", &py.read) < 0 ||
-	    intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 || intern("close", &py.close) < 0) {
+	    imported("bascule._instance", "Instance", &py.instance_type) < 0 || planned_init() < 0 || run_init() < 0 ||
+	    exported_init() < 0 || watch_init() < 0 || trimmed_init() < 0 || intern("statistics", &py.statistics) < 0 ||
+	    intern("claim", &py.claim) < 0 || intern("offset", &py.offset) < 0 || intern("open", &py.open) < 0 ||
+	    intern("plan", &py.plan) < 0 || intern("restore", &py.restore) < 0 || intern("spec", &py.spec) < 0 ||
+	    intern("read", &py.read) < 0 || intern("end", &py.end) < 0 || intern("masked", &py.masked) < 0 ||
+	    intern("close", &py.close) < 0) {
 		return NULL;
 	}
 	bsc_log_set_sink(log_warning);

@@ -449,17 +449,17 @@ static PyObject *source_label(struct source_object *self, void *Py_UNUSED(closur
 
 static PyObject *source_plan(struct source_object *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"columns", "filters", "limit", "specs", NULL};
+	static char *names[] = {"columns", "filters", "limit", "specs", "start", "end", NULL};
 	struct module_state *state = state_of(Py_TYPE(self));
 	PyObject *columns = Py_None, *limit = Py_None, *specs = NULL;
-	const char *bytes = NULL;
-	Py_ssize_t bytes_len = 0, n = 0;
+	const char *bytes = NULL, *start = NULL, *end = NULL;
+	Py_ssize_t bytes_len = 0, n = 0, start_len = 0, end_len = 0;
 	int64_t *indices = NULL;
 	struct bsc_str *views = NULL;
 	struct bsc_filter *filter = NULL;
 	struct bsc_error err;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#OO!:plan", names, &columns, &bytes, &bytes_len, &limit,
-	                                 &PyList_Type, &specs)) {
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#OO!z#z#:plan", names, &columns, &bytes, &bytes_len, &limit,
+	                                 &PyList_Type, &specs, &start, &start_len, &end, &end_len)) {
 		return NULL;
 	}
 	struct bsc_request request = {.limited = limit != Py_None,
@@ -480,6 +480,7 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	request.columns = indices;
 	request.n_columns = n;
 	request.filter = filter;
+	request.offsets = (struct bsc_offsets){{start, (size_t)start_len}, {end, (size_t)end_len}};
 	struct plan_object *made = PyObject_New(struct plan_object, state->plan_type);
 	int rc = BSC_OK;
 	if (made) {
@@ -537,9 +538,38 @@ static PyObject *source_statistics(struct source_object *self, PyObject *Py_UNUS
 	return Py_BuildValue("LLN", (long long)found.n_rows, (long long)found.n_bytes, PyBool_FromLong(found.exact));
 }
 
+static PyObject *source_offset(struct source_object *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"question", "start", "end", NULL};
+	int question;
+	const char *start = NULL, *end = NULL;
+	Py_ssize_t start_len = 0, end_len = 0;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|z#z#:offset", names, &question, &start, &start_len, &end,
+	                                 &end_len)) {
+		return NULL;
+	}
+	if (question < BSC_OFFSET_INITIAL || question > BSC_OFFSET_COMMIT) {
+		return PyErr_Format(PyExc_ValueError, "there is no question %d about offsets", question);
+	}
+	const struct bsc_offsets offsets = {{start, (size_t)start_len}, {end, (size_t)end_len}};
+	char *answer;
+	struct bsc_error err;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	rc = bsc_source_offset(self->source, (enum bsc_offset_question)question, &offsets, NULL, &answer, &err);
+	Py_END_ALLOW_THREADS
+	if (rc != BSC_OK) {
+		return raise(state_of(Py_TYPE(self)), &err);
+	}
+	PyObject *text = PyUnicode_FromString(answer ? answer : "");
+	free(answer);
+	return text;
+}
+
 static PyMethodDef source_methods[] = {
     {"plan", (PyCFunction)(void (*)(void))source_plan, METH_VARARGS | METH_KEYWORDS, NULL},
     {"claim", (PyCFunction)source_claim, METH_VARARGS, NULL},
+    {"offset", (PyCFunction)(void (*)(void))source_offset, METH_VARARGS | METH_KEYWORDS, NULL},
     {"statistics", (PyCFunction)source_statistics, METH_NOARGS, NULL},
     {"__arrow_c_schema__", (PyCFunction)source_schema, METH_NOARGS, NULL},
     {0}};

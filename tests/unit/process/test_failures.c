@@ -270,7 +270,7 @@ static void test_process_that_is_no_worker(void **state)
 	expect("good:T", NULL, BSC_WORKER, "it exited with status 1, saying:\nNo module named bascule");
 	expect("good:T", NULL, BSC_WORKER, "-m pip install bascule==" BSC_VERSION);
 	start_as("wrong_version");
-	expect("good:T", NULL, BSC_WORKER, "(fake 1.0) has bascule 9.9, and this host has " BSC_VERSION);
+	expect("good:T", NULL, BSC_WORKER, "(fake 1.0) has bascule 9.9 (protocol 3), and this host has " BSC_VERSION);
 	start_as("garbage");
 	expect("good:T", NULL, BSC_WORKER, "");
 	start_as("segment_first");

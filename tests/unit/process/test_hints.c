@@ -1,5 +1,7 @@
 /* What a worker says beside rows: how many there are, which predicates it claims, which partitions it leaves out; and
  * what becomes of a query whose worker says what can't be. */
+#include <stdlib.h>
+
 #include "fake_worker.h"
 #include "filter/filter.h"
 
@@ -151,6 +153,74 @@ static void test_worker_that_claims_wrongly_or_ends(void **state)
 	assert_well();
 }
 
+/* ---- offsets ---- */
+
+static const struct bsc_offsets a_to_b = {{"a", 1}, {"b", 1}};
+
+static int offset(const char *text, enum bsc_offset_question question, char **answer)
+{
+	struct bsc_source *source = opened(text);
+	int rc = bsc_source_offset(source, question, &a_to_b, NULL, answer, &err);
+	bsc_source_close(source);
+	return rc;
+}
+
+static void test_offsets_come_from_a_worker(void **state)
+{
+	(void)state;
+	char *answer;
+	struct bsc_source *source = opened("good:Table");
+	/* In the worker that opened it, and in one that must open it first. */
+	for (int i = 0; i < 2; i++) {
+		assert_ok(bsc_source_offset(source, BSC_OFFSET_LATEST, &a_to_b, NULL, &answer, &err), &err);
+		assert_string_equal(answer, "1: a..b");
+		free(answer);
+		assert_ok(bsc_source_offset(source, BSC_OFFSET_INITIAL, NULL, NULL, &answer, &err), &err);
+		assert_string_equal(answer, "0: ..");
+		free(answer);
+		assert_ok(bsc_source_offset(source, BSC_OFFSET_COMMIT, &a_to_b, NULL, &answer, &err), &err);
+		assert_null(answer);
+		bsc_process_end_workers(5000);
+	}
+	bsc_source_close(source);
+}
+
+static void test_worker_that_says_no_offset_or_ends(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		enum bsc_offset_question question;
+	} cases[] = {{"offsets_no_text:Table", BSC_OFFSET_LATEST},
+	             {"offsets_a_nul:Table", BSC_OFFSET_LATEST},
+	             {"offsets_none:Table", BSC_OFFSET_INITIAL},
+	             {"offsets_short:Table", BSC_OFFSET_INITIAL},
+	             {"offsets_all:Table", BSC_OFFSET_COMMIT}};
+	char *answer;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		assert_fails(offset(cases[i].text, cases[i].question, &answer), BSC_WORKER, &err,
+		             " sent an offset that is none");
+		assert_null(answer);
+	}
+	assert_fails(offset("dies_in_offset:Table", BSC_OFFSET_LATEST, &answer), BSC_WORKER, &err,
+	             "dies_in_offset:Table: latest_offset: the worker process ");
+	assert_well();
+}
+
+static void test_micro_batch_is_told_to_the_worker(void **state)
+{
+	(void)state;
+	struct bsc_source *source = opened("good:Table");
+	struct bsc_plan *plan;
+	assert_ok(bsc_plan_new(source, &(struct bsc_request){.offsets = a_to_b}, NULL, &plan, &err), &err);
+	assert_string_equal(bsc_plan_pushed(plan), "a..b");
+	bsc_plan_free(plan);
+	assert_ok(bsc_plan_new(source, NULL, NULL, &plan, &err), &err);
+	assert_string_equal(bsc_plan_pushed(plan), "");
+	bsc_plan_free(plan);
+	bsc_source_close(source);
+}
+
 /* ---- plans ---- */
 
 static struct bsc_plan *planned(struct bsc_source *source, const struct bsc_request *request)
@@ -266,6 +336,9 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_first_predicate_alone_is_claimed),
 	    cmocka_unit_test(test_nothing_is_asked_of_no_predicates),
 	    cmocka_unit_test(test_worker_that_claims_wrongly_or_ends),
+	    cmocka_unit_test(test_offsets_come_from_a_worker),
+	    cmocka_unit_test(test_worker_that_says_no_offset_or_ends),
+	    cmocka_unit_test(test_micro_batch_is_told_to_the_worker),
 	    cmocka_unit_test(test_rows_are_known_where_the_worker_says_so),
 	    cmocka_unit_test(test_rows_are_not_known_of_a_plan_with_a_filter),
 	    cmocka_unit_test(test_pruned_partitions_are_counted_and_what_was_pushed_is_said),

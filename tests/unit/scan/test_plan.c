@@ -317,6 +317,24 @@ static void test_spec_of_a_partition_that_is_not_there_is_refused(void **state)
 	bsc_plan_free(plan);
 }
 
+static void test_micro_batch_is_told_and_never_half(void **state)
+{
+	struct fixture *f = *state;
+	const struct bsc_str a = {"a", 1}, b = {"b", 1};
+	struct bsc_plan *plan = plan_of(f, NULL, 0);
+	struct bsc_error err;
+	assert_string_equal(f->mock.offsets, "..");
+	bsc_plan_free(plan);
+	assert_ok(bsc_plan_new(f->source, &(struct bsc_request){.offsets = {a, b}}, NULL, &plan, &err), &err);
+	assert_string_equal(f->mock.offsets, "a..b");
+	bsc_plan_free(plan);
+	assert_fails(bsc_plan_new(f->source, &(struct bsc_request){.offsets.start = a}, NULL, &plan, &err), BSC_INVALID,
+	             &err, "was asked for a micro-batch without its end");
+	assert_fails(bsc_plan_new(f->source, &(struct bsc_request){.offsets.end = b}, NULL, &plan, &err), BSC_INVALID, &err,
+	             "was asked for a micro-batch without its start");
+	assert_null(plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +354,7 @@ int main(void)
 	    TEST(test_specs_stand_for_partitions_in_another_plan),
 	    TEST(test_spec_of_a_partition_that_is_not_there_is_refused),
 	    TEST(test_concurrency_is_the_executors_and_no_more_than_partitions),
+	    TEST(test_micro_batch_is_told_and_never_half),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
