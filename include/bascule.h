@@ -608,8 +608,10 @@ void bsc_cursor_close(struct bsc_cursor *cursor);
 void bsc_scans_forget(void);
 
 /* The scans of this process, the newest first: those that run, and the last hundred. A struct array
- * of one row each, docs/metrics.md lists the columns. schema, array: out. Any thread. */
-int bsc_scans_export(struct ArrowSchema *schema, struct ArrowArray *array, struct bsc_error *err) BSC_MUST_CHECK;
+ * of one row each, docs/metrics.md lists the columns. scan: that one alone, borrowed; NULL: all. schema, array: out.
+ * Any thread. */
+int bsc_scans_export(const struct bsc_scan *scan, struct ArrowSchema *schema, struct ArrowArray *array,
+                     struct bsc_error *err) BSC_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pyarrow as pa
 class Growing:
     """Rows 0, 1, 2, ... before the number in the file ``length``, as ``partitions`` of each micro-batch.
 
-    Options: ``record``: a file that gets a line for each plan and commit; ``kill_at``: who reads that row first, as the
-    file ``kill_at`` + ".done" tells, ends its process.
+    Options: ``record``: a file that gets a line for each plan and commit; ``kill_at``, ``hang_at``: who reads that row
+    first, as the file ``length`` + ".done" tells, ends its process, or never goes on.
     """
 
     def infer_schema(self, options: Any) -> pa.Schema:
@@ -44,7 +45,7 @@ class Growing:
     def read_partition(self, spec: Any, options: Any) -> Any:
         for low in range(spec["low"], spec["high"], 100):
             n = range(low, min(low + 100, spec["high"]))
-            self.die(n, options)
+            self.stop(n, options)
             yield pa.record_batch([list(n), [f"row {i}" for i in n]], schema=self.infer_schema(options))
 
     def note(self, options: Any, *what: Any) -> None:
@@ -52,13 +53,16 @@ class Growing:
             with Path(record).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(what) + "\n")
 
-    def die(self, n: range, options: Any) -> None:
-        if "kill_at" in options and int(options["kill_at"]) in n:
-            try:
-                Path(options["length"] + ".done").touch(exist_ok=False)
-            except FileExistsError:
-                return
-            os._exit(3)
+    def stop(self, n: range, options: Any) -> None:
+        for option in ("kill_at", "hang_at"):
+            if int(options.get(option, "-1")) in n:
+                try:
+                    Path(options["length"] + ".done").touch(exist_ok=False)
+                except FileExistsError:
+                    return
+                if option == "kill_at":
+                    os._exit(3)
+                time.sleep(600)
 
 
 class GrowingByRows(Growing):

@@ -39,7 +39,7 @@ static struct listing *listing_new(duckdb_v2_context_handle context, struct Arro
 		fail_memory(err);
 		return NULL;
 	}
-	if (bsc_scans_export(&listing->schema, rows, &error) != BSC_OK) {
+	if (bsc_scans_export(NULL, &listing->schema, rows, &error) != BSC_OK) {
 		fail_with(err, &error);
 		listing_destroy(listing);
 		return NULL;

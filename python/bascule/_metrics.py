@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["clear_cache", "report_metric", "scans"]
+    from bascule._native import Scan
+
+__all__ = ["clear_cache", "metrics_of", "report_metric", "scans"]
 
 
 def report_metric(name: str, value: float = 1) -> bool:
@@ -45,7 +47,17 @@ def scans() -> pa.Table:
     """
     import pyarrow as pa
 
-    return pa.Table.from_batches([pa.record_batch(_Exported())])
+    from bascule import _native
+
+    return pa.Table.from_batches([pa.record_batch(_Exported(*_native.scans()))])
+
+
+def metrics_of(scan: Scan) -> dict[str, Any]:
+    """What one scan did so far: its row of :func:`scans`."""
+    import pyarrow as pa
+
+    (row,) = pa.record_batch(_Exported(*scan.metrics())).to_pylist()
+    return dict(row)
 
 
 def clear_cache() -> None:
@@ -61,7 +73,10 @@ def clear_cache() -> None:
 
 
 class _Exported:
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
-        from bascule import _native
+    """Capsules of a record batch, to be taken once."""
 
-        return _native.scans()
+    def __init__(self, schema: object, array: object) -> None:
+        self._capsules = schema, array
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        return self._capsules

@@ -80,6 +80,8 @@ class Scan:
         """What part is read, in [0, 1]: of the rows, where they are known, else of the partitions."""
     def partition(self, i: int) -> Partition:
         """Partition ``i``, unread; each stream taken of it reads it anew."""
+    def metrics(self) -> tuple[object, object]:
+        """What it did so far: its row of :func:`scans`."""
     def cancel(self) -> None:
         """Every read of this scan ends with an error."""
 

@@ -11,7 +11,7 @@ from bascule._hints import OFFSETS, takes
 from bascule._locate import a
 from bascule.errors import ContractError
 
-__all__ = ["METHODS", "Question", "ask", "can_stream", "dump", "load", "not_streaming"]
+__all__ = ["METHODS", "NEEDED", "Question", "ask", "can_stream", "dump", "load", "not_streaming"]
 
 #: An engine writes them into each entry of its log.
 MAX_BYTES = 1 << 20
@@ -31,12 +31,13 @@ METHODS = {
     Question.LATEST: "latest_offset",
     Question.COMMIT: "commit_offset",
 }
-_NEEDED = (METHODS[Question.INITIAL], METHODS[Question.LATEST])
+#: What a stream has; the third may be missing.
+NEEDED = (METHODS[Question.INITIAL], METHODS[Question.LATEST])
 
 
 def can_stream(source: object) -> bool:
     """Whether a class, or an instance, has what a stream needs beside ``start`` and ``end`` in ``plan_partitions``."""
-    return all(callable(getattr(source, method, None)) for method in _NEEDED)
+    return all(callable(getattr(source, method, None)) for method in NEEDED)
 
 
 def ask(source: object, method: str, options: Any, start: str, end: str) -> str:
@@ -62,7 +63,7 @@ def ask(source: object, method: str, options: Any, start: str, end: str) -> str:
 
 def not_streaming(source: object) -> str:
     """Why a class can't be read as a stream."""
-    missing = [method for method in _NEEDED if not callable(getattr(source, method, None))]
+    missing = [method for method in NEEDED if not callable(getattr(source, method, None))]
     lacks = f"no {' and no '.join(missing)}" if missing else "no start and end in plan_partitions"
     return (
         f"was wanted of a stream, which the class is not: it has {lacks}. A stream has initial_offset(options), "

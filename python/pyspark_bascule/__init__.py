@@ -31,3 +31,6 @@ class DefaultSource(DataSource):
 
     def reader(self, schema: Any) -> Any:
         return self._source.reader(schema)
+
+    def streamReader(self, schema: Any) -> Any:
+        return self._source.streamReader(schema)

@@ -116,7 +116,8 @@ void bsc_scans_forget(void)
 
 /* ---- as a table ---- */
 
-int bsc_scans_export(struct ArrowSchema *schema_out, struct ArrowArray *array_out, struct bsc_error *err)
+int bsc__scan_records_export(const struct bsc__scan_record *only, struct ArrowSchema *schema_out,
+                             struct ArrowArray *array_out, struct bsc_error *err)
 {
 	struct bsc__table table;
 	*array_out = (struct ArrowArray){0};
@@ -125,6 +126,9 @@ int bsc_scans_export(struct ArrowSchema *schema_out, struct ArrowArray *array_ou
 	/* Under the lock no record goes; what is counted meanwhile may or may not be in it. */
 	pthread_mutex_lock(&registry_lock);
 	for (struct bsc__scan_record *record = newest; good && record; record = record->older) {
+		if (only && record != only) {
+			continue;
+		}
 		pthread_mutex_lock(&record->names.lock);
 		good = bsc__table_append(&table, record);
 		pthread_mutex_unlock(&record->names.lock);

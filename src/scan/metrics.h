@@ -57,6 +57,10 @@ struct bsc__scan_record *bsc__scan_record_new(const struct bsc__scan_record *fro
 /* The scan has ended; the record may go when newer ones come. */
 void bsc__scan_record_end(struct bsc__scan_record *record, enum bsc__scan_state state);
 
+/* See bsc_scans_export. only: the record of a scan that is open, or NULL. */
+int bsc__scan_records_export(const struct bsc__scan_record *only, struct ArrowSchema *schema_out,
+                             struct ArrowArray *array_out, struct bsc_error *err);
+
 struct bsc__partition_record *bsc__scan_record_partition(struct bsc__scan_record *record, int64_t partition);
 
 #endif

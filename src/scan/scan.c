@@ -56,6 +56,12 @@ int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error
 	return BSC_OK;
 }
 
+int bsc_scans_export(const struct bsc_scan *scan, struct ArrowSchema *schema, struct ArrowArray *array,
+                     struct bsc_error *err)
+{
+	return bsc__scan_records_export(scan ? scan->record : NULL, schema, array, err);
+}
+
 double bsc_scan_progress(const struct bsc_scan *scan)
 {
 	/* More than there are where hosts read a partition again, or a class said too few. */

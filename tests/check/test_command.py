@@ -39,7 +39,7 @@ def test_a_sound_class_ends_with_0_and_its_usage():
     )
     assert "           note: 8 rows in 4 batches of 2 partitions" in lines
     assert "  skipped  close         it has no close()" in lines
-    assert re.search(r"^31 checks in [\d.]+ s: 21 ok, 10 skipped$", done.stdout, re.M)
+    assert re.search(r"^32 checks in [\d.]+ s: 21 ok, 11 skipped$", done.stdout, re.M)
     assert "SELECT * FROM python('broken:Good', region := 'eu', password := '@env:PASSWORD');" in done.stdout
     assert '.option("python_module", "broken")\n        .option("python_class", "Good")' in done.stdout
     assert "    read_partition(partition_spec, options)  " in done.stdout
@@ -56,7 +56,7 @@ def test_a_broken_class_ends_with_1_and_says_what_to_do():
         "in read_partition, or change infer_schema\n"
         "  skipped  batch_size    it needs 'batches', which failed\n"
     ) in done.stdout
-    assert done.stdout.endswith(" 1 failed, 19 skipped\n")
+    assert done.stdout.endswith(" 1 failed, 20 skipped\n")
 
 
 def test_the_limits_are_options():
@@ -183,6 +183,8 @@ def test_the_interface_names_every_part_of_the_contract_that_the_bridge_takes():
     for name in ("infer_schema", "plan_partitions", "read_partition", "columns", "OPTIONS", "close", "executor"):
         assert name in taken
     for name in ("filters=()", "limit=None", "push_filters(", "statistics(", "required_filters", "cache_partitions"):
+        assert name in taken
+    for name in ("initial_offset(", "latest_offset(", "commit_offset(", "*, start, end"):
         assert name in taken
     assert "bascule_bounds" in taken
     assert "bascule_rows" in taken

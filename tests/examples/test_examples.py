@@ -13,6 +13,9 @@ import pyarrow.csv as pacsv
 import pytest
 
 from bascule._environment import has_metadata, interpreter_for
+from bascule._native import Source
+from bascule._offsets import Question
+from bascule.check import run
 from servers import Postgres
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -102,3 +105,21 @@ def test_pyarrow_is_all_that_the_examples_import():
     for path in (p for p in SOURCES if not has_metadata(str(p))):
         lines = [line for line in path.read_text().splitlines() if line.startswith(("import ", "from "))]
         assert {line.split()[1].split(".")[0] for line in lines} <= {"io", "os", "re", "pyarrow"}
+
+
+def test_a_journal_is_a_table_and_a_stream(con, tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"id": 1, "level": "info", "message": "é"}\n{"id": 2, "level": "warn"}\n{"id": 3, "lev')
+    options = {"path": str(path)}
+    got = con.sql(f"SELECT id, message FROM python('{EXAMPLES}/journal.py:Journal', path := '{path}') ORDER BY id")
+    assert got.fetchall() == [(1, "é"), (2, None)]
+    assert run(f"{EXAMPLES}/journal.py:Journal", options).ok
+    source = Source(f"{EXAMPLES}/journal.py:Journal", options)
+    at, ids = source.offset(Question.INITIAL), []
+    for more in ("", 'el": "info"}\n', "", '{"id": 4, "level": "info"}\n' * 2):
+        with path.open("a") as file:
+            file.write(more)
+        end = source.offset(Question.LATEST, at)
+        ids.append(pa.table(source.plan(start=at, end=end).scan().partition(0))["id"].to_pylist())
+        at = end
+    assert ids == [[1, 2], [3], [], [4, 4]]

@@ -319,7 +319,7 @@ static void done_meter(struct world *w)
 
 static int call_export(struct world *w, struct bsc_error *err)
 {
-	return bsc_scans_export(&w->out.table.schema, &w->out.table.array, err);
+	return bsc_scans_export(NULL, &w->out.table.schema, &w->out.table.array, err);
 }
 
 static void done_export(struct world *w)

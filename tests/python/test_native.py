@@ -608,3 +608,16 @@ def test_options_that_can_not_be_used(options, message):
 def test_options_reach_the_class_as_given():
     (table,) = read_all("testsources:Options", {"B": "2", "a": "ünï", "bascule_validation": "full"})
     assert table.to_pylist() == [{"name": "B", "value": "2"}, {"name": "a", "value": "ünï"}]
+
+
+def test_a_scan_tells_what_it_did_alone():
+    from bascule._metrics import metrics_of
+
+    source = Source("testsources:Numbers")
+    read_all("testsources:Numbers")
+    scan = source.plan().scan()
+    assert metrics_of(scan)["rows"] == 0
+    read(scan, 1)
+    row = metrics_of(scan)
+    assert (row["rows"], row["partitions_read"], row["state"]) == (10, 1, "running")
+    assert [partition["partition"] for partition in row["per_partition"]] == [1]

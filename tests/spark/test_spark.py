@@ -17,7 +17,9 @@ from spark import environments
 from spark.clusters import CLUSTERS, java_version
 
 TESTS = Path(__file__).parents[1]
-SUITES = ["tests/spark/inside/suite.py"]
+SUITES = ["suite.py", "streams.py"]
+#: Where streams are as in another one.
+WITHOUT_STREAMS = ("spark-4.3-pushing", "sail-local-cluster")
 
 
 def passed(name: str, folder: Path) -> str:
@@ -37,6 +39,7 @@ def passed(name: str, folder: Path) -> str:
                     "-m",
                     "pytest",
                     "-q",
+                    "--durations=12",
                     "--noconftest",
                     "-p",
                     "spark.inside.session",
@@ -51,7 +54,7 @@ def passed(name: str, folder: Path) -> str:
                     "--basetemp",
                     str(folder / "t"),
                 ),
-                *SUITES,
+                *(f"tests/spark/inside/{s}" for s in SUITES if s != "streams.py" or name not in WITHOUT_STREAMS),
             ],
             env=env,
             cwd=TESTS.parent,
@@ -64,6 +67,11 @@ def passed(name: str, folder: Path) -> str:
     if name.endswith("standalone"):
         logs = "".join(log.read_text("utf-8", "replace") for log in folder.glob("work*/app-*/*/stderr"))
         assert re.search(r"INFO bascule: testsources:Numbers, partition 2 of 4: 10 rows in 2 batches, \d", logs), logs[
+            -3000:
+        ]
+    if name == "sail":
+        log = (folder / "sail-local.log").read_text("utf-8", "replace")
+        assert re.search(r"INFO bascule: testsources:Numbers, all of 4 partitions: 40 rows in 8 batches, \d", log), log[
             -3000:
         ]
     return done.stdout

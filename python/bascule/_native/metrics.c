@@ -1,7 +1,6 @@
 /* What scans did, for Python. */
 #include "metrics.h"
 
-#include "bascule.h"
 #include "capsule.h"
 #include "run.h"
 #include "worker.h"
@@ -22,13 +21,12 @@ static PyObject *report_metric(PyObject *Py_UNUSED(module), PyObject *args)
 	return PyBool_FromLong(meter && bsc_meter_report(meter, (struct bsc_str){name, (size_t)len}, value));
 }
 
-/* As __arrow_c_array__ gives it. */
-static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+PyObject *metrics_of(const struct bsc_scan *scan)
 {
 	struct ArrowSchema *schema = PyMem_Calloc(1, sizeof(*schema));
 	struct ArrowArray *array = PyMem_Calloc(1, sizeof(*array));
 	struct bsc_error err;
-	if (!schema || !array || bsc_scans_export(schema, array, &err) != BSC_OK) {
+	if (!schema || !array || bsc_scans_export(scan, schema, array, &err) != BSC_OK) {
 		PyMem_Free(schema);
 		PyMem_Free(array);
 		return PyErr_NoMemory();
@@ -38,6 +36,11 @@ static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 	Py_XDECREF(schema_capsule);
 	Py_XDECREF(array_capsule);
 	return pair;
+}
+
+static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+	return metrics_of(NULL);
 }
 
 static PyObject *forget_scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))

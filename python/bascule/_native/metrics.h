@@ -5,7 +5,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "bascule.h"
+
 /* Adds the functions to the module. -1: an exception is set. */
 int metrics_add(PyObject *module);
+
+/* What a scan did so far, as __arrow_c_array__ gives it. scan: NULL for all. NULL: an exception is set. */
+PyObject *metrics_of(const struct bsc_scan *scan);
 
 #endif

@@ -253,7 +253,13 @@ static PyObject *scan_progress(struct scan_object *self, void *Py_UNUSED(closure
 	return PyFloat_FromDouble(bsc_scan_progress(self->scan));
 }
 
-static PyMethodDef scan_methods[] = {{"partition", (PyCFunction)scan_partition, METH_O, NULL},
+static PyObject *scan_metrics(struct scan_object *self, PyObject *Py_UNUSED(args))
+{
+	return metrics_of(self->scan);
+}
+
+static PyMethodDef scan_methods[] = {{"metrics", (PyCFunction)scan_metrics, METH_NOARGS, NULL},
+                                     {"partition", (PyCFunction)scan_partition, METH_O, NULL},
                                      {"cancel", (PyCFunction)scan_cancel, METH_NOARGS, NULL},
                                      {0}};
 

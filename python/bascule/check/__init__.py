@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from bascule.check import _facts, _manners, _pushdown, _reading, _shape
+from bascule.check import _facts, _manners, _pushdown, _reading, _shape, _streaming
 from bascule.check._base import Broken, Check, Findings, Limits, Result, Skip, Status, hushed
 from bascule.check._interface import interface
 from bascule.check._subject import CORE_ERRORS, Subject
@@ -21,7 +21,7 @@ from bascule.options import is_secret_name
 __all__ = ["CHECKS", "Check", "Checkup", "Example", "Limits", "Report", "Result", "interface", "run", "usage"]
 
 CHECKS: dict[str, Check] = {
-    check.id: check for module in (_shape, _reading, _facts, _pushdown, _manners) for check in module.CHECKS
+    check.id: check for module in (_shape, _reading, _facts, _pushdown, _streaming, _manners) for check in module.CHECKS
 }
 """All checks by their id, in the order in which they are told."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["method", "attribute", "keyword", "spec"]
+Kind = Literal["method", "attribute", "keyword", "offset", "spec"]
 
 
 class Part(NamedTuple):
     """One part of the contract.
 
     Args:
-        kind: a method or attribute of the class, a keyword of its methods, or a key of a partition spec.
+        kind: a method or attribute of the class, a keyword of its methods (an offset: of plan_partitions alone), or a key
+            of a partition spec.
         signature: how it is written.
         does: what it is for, in one sentence without a full stop.
         here: this version of the bridge takes it.
@@ -73,6 +74,10 @@ OPTIONAL = (
         "OPTIONS = (bascule.Option(…), …)",
         "options are checked, typed, defaulted and masked by it",
     ),
+    Part("initial_offset", "method", "initial_offset(options)", "a dict: where a stream of it begins"),
+    Part("latest_offset", "method", "latest_offset(options)", "a dict: where it ends now; may take *, start, end"),
+    Part("start", "offset", "*, start, end", "of plan_partitions: the rows from start, before end; None for a table"),
+    Part("commit_offset", "method", "commit_offset(offset, options)", "told what a stream has read and kept"),
     Part("executor", "attribute", 'executor = "process"', "reads in worker processes unless the user says otherwise"),
     Part("close", "method", "close()", "called once per instance, after its last read"),
     Part("begin_write", "method", "begin_write(schema, options, mode)", "begins to write", here=False),

@@ -33,7 +33,7 @@ def unchanged(subject: Subject, findings: Findings) -> None:
     made, options, given = instance.object, instance.options, dict(subject.new_options())
     _same_options(subject, "infer_schema", given, options)
     with subject.attempt("plan_partitions"):
-        made.plan_partitions(options)
+        instance.plan(demand=False)
     _same_options(subject, "plan_partitions", given, options)
     for i in range(min(_SOME_PARTITIONS, len(subject.specs))):
         spec, whole = subject.spec(i), subject.spec(i)

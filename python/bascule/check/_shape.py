@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bascule import _instance
+from bascule import _instance, _offsets
+from bascule._hints import OFFSETS
 from bascule._locate import a
 from bascule.check._base import Broken, Check, Findings, Skip, check, counted, listed
 from bascule.check._interface import OPTIONAL, REQUIRED
@@ -57,6 +58,8 @@ def methods(subject: Subject, findings: Findings) -> None:
     ("methods",),
 )
 def signatures(subject: Subject, findings: Findings) -> None:
+    # Always given where they are taken, so that they need no default.
+    offsets = OFFSETS if _offsets.can_stream(subject.cls) else ()
     for method, expected in _POSITIONAL.items():
         where = f"{subject.label}.{method}"
         try:
@@ -73,7 +76,7 @@ def signatures(subject: Subject, findings: Findings) -> None:
             continue
         for parameter in parameters:
             if parameter.name not in bound:
-                _check_more(where, method, parameter, wanted, findings)
+                _check_more(where, method, parameter, wanted, offsets if method == "plan_partitions" else (), findings)
 
 
 def _parameters(cls: Any, method: str) -> list[inspect.Parameter]:
@@ -88,7 +91,9 @@ def _parameters(cls: Any, method: str) -> list[inspect.Parameter]:
     )
 
 
-def _check_more(where: str, method: str, parameter: inspect.Parameter, wanted: str, findings: Findings) -> None:
+def _check_more(
+    where: str, method: str, parameter: inspect.Parameter, wanted: str, offsets: tuple[str, ...], findings: Findings
+) -> None:
     """One parameter beyond those that are given by position."""
     name = parameter.name
     default = "()" if name == "filters" else "None"
@@ -100,6 +105,8 @@ def _check_more(where: str, method: str, parameter: inspect.Parameter, wanted: s
             f"{where} {need} '{name}' by position, but is called as {wanted}: write `*, {name}={default}` behind the others, or "
             "leave it out"
         )
+        return
+    if name in offsets:
         return
     if parameter.default is parameter.empty:
         findings.failures.append(f"{where} needs '{name}', but may be called without: write `{name}={default}`")

@@ -157,6 +157,8 @@ def capabilities(cls: Any) -> dict[str, bool]:
     """Which optional parts of the contract a class has."""
     import inspect
 
+    from bascule import _offsets
+
     found: dict[str, bool] = {}
     for hint, (short, method) in itertools.product(_HINTS, _METHODS.items()):
         try:
@@ -164,7 +166,8 @@ def capabilities(cls: Any) -> dict[str, bool]:
         except (AttributeError, TypeError, ValueError):
             parameters = {}  # type: ignore[assignment]
         found[f"{hint} ({short})"] = hint in parameters
-    return {**found, **{name: bool(getattr(cls, name, None)) for name in (*_ATTRIBUTES, "write_partition")}}
+    found |= {name: bool(getattr(cls, name, None)) for name in (*_ATTRIBUTES, "write_partition")}
+    return {**found, "stream": _offsets.can_stream(cls)}
 
 
 def _first_batch(plan: _native.Plan) -> pa.RecordBatch | None:

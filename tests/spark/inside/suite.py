@@ -341,6 +341,19 @@ def test_secrets_are_masked_in_errors(engine):
     assert "hunter2hunter2" not in str(e.value)
 
 
+# ---- metrics ----
+
+
+def test_spark_sums_rows_and_bytes_of_its_scan_at_the_driver(engine):
+    if engine.is_remote:
+        pytest.xfail("the plan is the server's")
+    frame = engine.read("testsources:Numbers", partitions="4")
+    assert len(frame.collect()) == 40
+    metrics = frame._jdf.queryExecution().executedPlan().collectLeaves().apply(0).metrics()
+    assert metrics.apply("numOutputRows").value() == 40
+    assert metrics.apply("pythonDataReceived").value() > 40 * 24
+
+
 # ---- failures of the cluster ----
 
 

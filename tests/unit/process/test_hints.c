@@ -268,7 +268,7 @@ static int64_t newest(const char *name)
 	struct ArrowSchema schema;
 	struct ArrowArray array;
 	int64_t i = 0;
-	assert_ok(bsc_scans_export(&schema, &array, &err), &err);
+	assert_ok(bsc_scans_export(NULL, &schema, &array, &err), &err);
 	while (i < schema.n_children && strcmp(schema.children[i]->name, name) != 0) {
 		i++;
 	}

@@ -317,7 +317,7 @@ struct row {
 
 static void newest(struct row *row, struct fixture *f)
 {
-	assert_ok(bsc_scans_export(&row->schema, &row->array, &f->err), &f->err);
+	assert_ok(bsc_scans_export(NULL, &row->schema, &row->array, &f->err), &f->err);
 	assert_int_equal(ArrowArrayViewInitFromSchema(&row->view, &row->schema, NULL), NANOARROW_OK);
 	assert_int_equal(ArrowArrayViewSetArray(&row->view, &row->array, NULL), NANOARROW_OK);
 	assert_int_equal(ArrowArrayViewValidate(&row->view, NANOARROW_VALIDATION_LEVEL_FULL, NULL), NANOARROW_OK);
