@@ -49,6 +49,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
         "metrics.h",
         "raised.h",
         "run.h",
+        "partition_stream.h",
         "planned.h",
         "trimmed.h",
         "watch.h",

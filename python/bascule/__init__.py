@@ -19,6 +19,8 @@ from bascule.options import Options, declared
 if TYPE_CHECKING:
     import duckdb
 
+    from bascule._table import Table, table
+
 __version__ = "0.1.0"
 __all__ = [
     "ArrowBatchDataSource",
@@ -30,13 +32,26 @@ __all__ = [
     "Options",
     "SourceNotFoundError",
     "Statistics",
+    "Table",
     "clear_cache",
     "connect",
     "declared",
     "extension_path",
     "report_metric",
     "scans",
+    "table",
 ]
+
+# These need more of the package than a class that only imports the contract does.
+_LATER = ("Table", "table")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from bascule import _table
+
+    return getattr(_table, name)
 
 
 def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from bascule import _locate
+from bascule import _locate, _objects
 from bascule.errors import BasculeError
 
 
@@ -67,11 +67,12 @@ def ship(kind: int, module: str, name: str) -> tuple[bytes | None, int]:
         SourceNotFoundError: there is no such class.
         BasculeError: only this process knows the class, and it can't be pickled.
     """
-    if kind == 0 and module not in sys.modules:
+    unnamed = kind == 0 and _objects.find(module, name) is not None
+    if kind == 0 and module not in sys.modules and not unnamed:
         return None, 0  # it is for the worker to import
     cls = _locate.from_locator(kind, module, name)
     pickle = None
-    if kind == 0 and not _can_import(module):
+    if kind == 0 and (unnamed or not _can_import(module)):
         pickle = _pickled(cls, module, f"{module}:{name}")
     marks = marks_of(cls)
     with _lock:
@@ -113,8 +114,8 @@ def _can_import(module: str) -> bool:
 def _pickled(cls: type, module: str, named: str) -> bytes:
     import cloudpickle
 
-    mine = sys.modules[module]
-    by_value = module != "__main__"  # that one is always
+    mine = sys.modules.get(module)
+    by_value = mine is not None and not _can_import(module) and module != "__main__"  # that one is always
     with _lock:
         if by_value:
             cloudpickle.register_pickle_by_value(mine)
@@ -132,7 +133,7 @@ def _pickled(cls: type, module: str, named: str) -> bytes:
                 cloudpickle.unregister_pickle_by_value(mine)
 
 
-def _culprit(cls: type, module: ModuleType) -> str | None:
+def _culprit(cls: type, module: ModuleType | None) -> str | None:
     """Which attribute of a class, or global of its methods, can't be pickled."""
     import cloudpickle
 
@@ -144,7 +145,7 @@ def _culprit(cls: type, module: ModuleType) -> str | None:
     return None
 
 
-def _parts(cls: type, module: ModuleType) -> Iterator[tuple[str, Any]]:
+def _parts(cls: type, module: ModuleType | None) -> Iterator[tuple[str, Any]]:
     methods: list[FunctionType] = []
     for base in cls.__mro__[:-1]:
         for name, value in vars(base).items():
@@ -158,5 +159,5 @@ def _parts(cls: type, module: ModuleType) -> Iterator[tuple[str, Any]]:
             if name != "__class__":
                 yield f"'{name}', which {method.__name__} uses,", cell.cell_contents
         for name in method.__code__.co_names:
-            if name in method.__globals__ and method.__globals__ is vars(module):
+            if module is not None and name in method.__globals__ and method.__globals__ is vars(module):
                 yield f"the global '{name}', which {method.__name__} uses,", method.__globals__[name]

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from bascule import _objects
 from bascule.errors import SourceNotFoundError
 
 _GROUP = "bascule.sources"
@@ -35,6 +36,8 @@ def from_locator(kind: int, module: str, name: str) -> type:
 
 def from_module(module: str, name: str) -> type:
     """Class ``name`` (an attribute path) of an importable module. ``__main__`` is the running script or notebook."""
+    if (unnamed := _objects.find(module, name)) is not None:
+        return unnamed
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as e:

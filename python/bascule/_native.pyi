@@ -61,6 +61,9 @@ class Plan:
     @property
     def partition_count(self) -> int: ...
     @property
+    def concurrency(self) -> int:
+        """How many partitions can be read at the same time."""
+    @property
     def row_count(self) -> int | None:
         """The exact number of rows of all partitions; None where it isn't known, or predicates were asked."""
     @property

@@ -7,6 +7,7 @@ that check again themselves, as DuckDB does, need none of this.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -14,7 +15,10 @@ from bascule import _native
 from bascule.errors import BasculeError
 from bascule.filters import Filter
 
-__all__ = ["TrustedRead"]
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+
+__all__ = ["TrustedRead", "check_predicates"]
 
 
 class TrustedRead:
@@ -23,8 +27,11 @@ class TrustedRead:
     Args:
         source: the open source.
         columns: names of those to hand over, in order; None: all.
-        filters: predicates, joined by AND.
+        filters: predicates, joined by AND: of ``bascule.filters``, or expressions of ``pyarrow.compute``.
         limit: the most rows that are wanted of the whole; each partition hands over at most as many.
+        specs: partitions of another such read, by ``plan.spec``; None: the class is asked for them.
+        hints: predicates that the class is told and nobody else applies: rows for which they aren't true may come. Not
+            with a limit.
 
     Raises:
         BasculeError: a predicate reads a column that isn't there, or can't be applied to what the class leaves.
@@ -34,33 +41,40 @@ class TrustedRead:
         self,
         source: _native.Source,
         columns: Sequence[str] | None = None,
-        filters: Sequence[Filter] = (),
+        filters: Sequence[Filter | pc.Expression] = (),
         limit: int | None = None,
+        specs: Sequence[bytes] | None = None,
+        hints: Sequence[Filter] = (),
     ) -> None:
         declared = pa.schema(source)
-        conjuncts = tuple(conjunct for filter in filters for conjunct in filter.conjuncts())
-        asked = list(range(len(declared))) if columns is None else [_index(source, declared, name) for name in columns]
+        assert limit is None or not hints
+        conjuncts, weaker, expressions = _divided(filters, declared)
+        asked = (
+            list(range(len(declared)))
+            if columns is None
+            else [_index(source.label, declared, name) for name in columns]
+        )
         from bascule.filters import _wire
 
-        pushable, data = _wire.sayable(conjuncts)
+        pushable, data = _wire.sayable([*conjuncts, *weaker, *hints])
         claims = source.claim(data, len(pushable)) if pushable else []
         claimed = {filter for filter, exact in zip(pushable, claims, strict=True) if exact}
-        self.residual = tuple(filter for filter in conjuncts if filter not in claimed)
-        needed = [_index(source, declared, name) for filter in self.residual for name in filter.columns]
+        self.residual = (*(filter for filter in conjuncts if filter not in claimed), *expressions)
+        needed = [_index(source.label, declared, name) for name in _columns_of(self.residual, declared)]
         more = [index for index in dict.fromkeys(needed) if index not in asked]
         self.limit = limit
         self._asked = len(asked)
         everything = columns is None or [*asked, *more] == list(range(len(declared)))
-        self.plan = source.plan(None if everything else [*asked, *more], data, None if self.residual else limit)
+        request = (None if everything else [*asked, *more], data, None if self.residual else limit)
+        self.plan = source.plan(*request) if specs is None else source.plan(*request, list(specs))
         self._scan = self.plan.scan()
         self.schema = pa.schema([declared.field(i) for i in asked], metadata=declared.metadata)
         if self.residual:
-            self._check(declared)
+            _try(self.residual, declared)
 
-    def _check(self, declared: pa.Schema) -> None:
-        from bascule.filters import filter_table
-
-        filter_table(self.residual, declared.empty_table())
+    def cancel(self) -> None:
+        """Every read of it ends with an error."""
+        self._scan.cancel()
 
     @property
     def partition_count(self) -> int:
@@ -96,11 +110,61 @@ class TrustedRead:
                     return
 
 
-def _index(source: _native.Source, schema: pa.Schema, name: str) -> int:
+def _divided(
+    filters: Sequence[Filter | pc.Expression], schema: pa.Schema
+) -> tuple[list[Filter], list[Filter], list[pc.Expression]]:
+    """Predicates that say all that is wanted, those that say less of an expression, and these expressions."""
+    from bascule.filters import Exactness, from_arrow
+
+    conjuncts: list[Filter] = []
+    hints: list[Filter] = []
+    expressions: list[pc.Expression] = []
+    for filter in filters:
+        if isinstance(filter, Filter):
+            conjuncts += filter.conjuncts()
+            continue
+        read = from_arrow(filter, schema)
+        exact = read.exactness is Exactness.EXACT
+        if read.expression is not None:
+            (conjuncts if exact else hints).extend(read.expression.conjuncts())
+        if not exact:
+            expressions.append(filter)
+    return conjuncts, hints, expressions
+
+
+def _columns_of(filters: Sequence[Filter | pc.Expression], schema: pa.Schema) -> list[str]:
+    """The columns that predicates read: all, where one doesn't tell."""
+    from bascule.filters._from_arrow import columns_in
+
+    names: list[str] = []
+    for filter in filters:
+        found = filter.columns if isinstance(filter, Filter) else columns_in(filter)
+        names += schema.names if found is None else sorted(found)
+    return names
+
+
+def check_predicates(label: str, schema: pa.Schema, filters: Sequence[Filter | pc.Expression]) -> None:
+    """Raises BasculeError where a predicate reads a column that isn't there, or can't be applied."""
+    for name in _columns_of(filters, schema):
+        _index(label, schema, name)
+    _try(filters, schema)
+
+
+def _try(filters: Sequence[Filter | pc.Expression], schema: pa.Schema) -> None:
+    from bascule.filters import filter_table
+
+    try:
+        filter_table(filters, schema.empty_table())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as e:
+        words = " AND ".join(map(str, filters))
+        raise BasculeError(f"can't filter rows by {words:.500}: {e}") from None
+
+
+def _index(label: str, schema: pa.Schema, name: str) -> int:
     indices = schema.get_all_field_indices(name)
     if len(indices) != 1:
         raise BasculeError(
-            f"{source.label} has {'no column' if not indices else f'{len(indices)} columns'} {name!r}, which the query reads: "
+            f"{label} has {'no column' if not indices else f'{len(indices)} columns'} {name!r}, which the query reads: "
             f"its columns are {', '.join(schema.names)}"
         )
     return int(indices[0])

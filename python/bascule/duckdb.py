@@ -8,8 +8,9 @@ it may be registered, because DuckDB refuses to open any database after a failed
 from __future__ import annotations
 
 import warnings
+import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bascule import _native
 from bascule.errors import BasculeError
@@ -22,7 +23,10 @@ try:
 except ModuleNotFoundError as e:
     raise BasculeError(f"bascule.duckdb needs DuckDB {_native.duckdb_version}, which is not installed: {_EXTRA}") from e
 
-__all__ = ["connect"]
+if TYPE_CHECKING:
+    from bascule._table import Table
+
+__all__ = ["connect", "register", "relation"]
 
 # Which copy of bascule registered itself, kept where every copy finds it.
 _MARK = "__bascule__"
@@ -43,6 +47,49 @@ def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
             "without python(...). Close its connections first, or import bascule.duckdb before opening it"
         )
     return connection
+
+
+def register(connection: duckdb.DuckDBPyConnection, name: str, table: Table) -> None:
+    """Makes a table known to a connection under a name, as a temporary view of ``python(...)``: columns, predicates and
+    partitions reach its class, as in SQL. No option stands in it. The view ends with the connection.
+
+    Raises:
+        BasculeError: the connection's database doesn't know ``python(...)``.
+
+    Example:
+        >>> import bascule
+        >>> con = bascule.connect()
+        >>> register(con, "numbers", bascule.table("testsources:Numbers"))
+        >>> con.sql("SELECT p FROM numbers WHERE k = 3 ORDER BY p").fetchall()
+        [(0,), (1,), (2,)]
+    """
+    quoted = '"' + name.replace('"', '""') + '"'
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted} AS FROM {_function(connection, table)}")
+
+
+def relation(table: Table, connection: duckdb.DuckDBPyConnection | None = None) -> duckdb.DuckDBPyRelation:
+    """A table as a relation: of a connection, or of DuckDB's default one. Otherwise as :func:`register`."""
+    connection = duckdb.default_connection() if connection is None else connection
+    return connection.sql(f"FROM {_function(connection, table)}")
+
+
+#: Classes that views and relations name, as long as the connection lives.
+_kept: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, list[type]] = weakref.WeakKeyDictionary()
+
+
+def _function(connection: duckdb.DuckDBPyConnection, table: Table) -> str:
+    """The call of ``python`` that reads a table."""
+    from bascule._objects import name_of
+    from bascule._table_source import source_of
+
+    if not _knows_python(connection):
+        raise BasculeError(
+            "this connection's database does not know python(...): open it by bascule.connect(), or import bascule.duckdb "
+            "before it is opened"
+        )
+    cls = source_of(table)
+    _kept.setdefault(connection, []).append(cls)
+    return f"python('{name_of(cls)}')"
 
 
 def _knows_python(connection: duckdb.DuckDBPyConnection) -> bool:

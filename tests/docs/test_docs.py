@@ -71,9 +71,22 @@ def test_the_guides_class_works(tmp_path):
     assert out == "[(0, 0.5), (0, 1.5), (1, 0.5), (1, 1.5)]\n"
 
 
-@pytest.mark.parametrize("module", ["bascule", "bascule.contract", "bascule.options", "bascule.duckdb"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("bascule", "bascule.contract", "bascule.options", "bascule.duckdb", "bascule.polars", "bascule.datafusion"),
+        "bascule._table",
+    ],
+)
 def test_the_examples_of_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(module))
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("page", ["metrics.md", "table.md"])
+def test_the_examples_of_pages_run(page):
+    results = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
+    assert results.attempted > 0
     assert results.failed == 0
 
 

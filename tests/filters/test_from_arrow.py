@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bascule import filters as fl
 from bascule.filters import Exactness
+from bascule.filters._from_arrow import columns_in
 from filters.values import TABLE, VALUES, evaluated, scalar, trees
 
 X, Y, S, B = map(pc.field, ("x", "y", "s", "b"))
@@ -56,6 +57,27 @@ def test_arrows_nan_is_not_ours():
     exactly(pc.is_nan(Y), fl.EqualTo("y", NAN))
     exactly(~pc.is_nan(Y), fl.LessThan("y", NAN))
     exactly(Y.is_null(nan_is_null=True), fl.Or(fl.IsNull("y"), fl.EqualTo("y", NAN)))
+
+
+def test_an_engine_that_means_nan_as_we_do_is_read_exactly():
+    x, schema = pc.field("x"), pa.schema({"x": pa.float64(), "i": pa.int64()})
+    nan = float("nan")
+    for expression, said in (
+        (x > 5.0, fl.GreaterThan("x", 5.0)),
+        (x < nan, fl.LessThan("x", nan)),
+        (~(x >= 5.0), fl.LessThan("x", 5.0)),
+        ((x == nan) | (pc.field("i") == 1), fl.Or(fl.EqualTo("x", nan), fl.EqualTo("i", 1))),
+    ):
+        read = fl.from_arrow(expression, schema, nan_is_greatest=True)
+        assert (read.expression, read.exactness) == (said, Exactness.EXACT)
+
+
+def test_the_columns_of_an_expression():
+    a, b, c = map(pc.field, "abc")
+    assert columns_in((a + 1 > b) & pc.is_in(c, pa.array(["x"]))) == {"a", "b", "c"}
+    assert columns_in(pc.field("a", "inner") == 1) == {"a"}
+    assert columns_in(pc.scalar(True)) == frozenset()
+    assert columns_in(pc.field(0) == 1) is None
 
 
 def test_is_in_is_never_null():

@@ -10,7 +10,6 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <errno.h>
 #include <string.h>
 
 #include "arguments.h"
@@ -21,6 +20,7 @@
 #include "hosting.h"
 #include "inprocess.h"
 #include "metrics.h"
+#include "partition_stream.h"
 #include "worker.h"
 
 struct module_state {
@@ -78,57 +78,6 @@ static PyObject *copy_of_schema(const struct module_state *state, const struct A
 	return capsule_schema(copy);
 }
 
-/* ---- a partition as an ArrowArrayStream ---- */
-
-struct partition_stream {
-	struct bsc_cursor *cursor;
-	struct bsc_plan *plan;
-	struct bsc_error error;
-};
-
-static int errno_of(int status)
-{
-	switch (status) {
-	case BSC_OK:
-		return 0;
-	case BSC_NOMEM:
-		return ENOMEM;
-	case BSC_INVALID:
-		return EINVAL;
-	case BSC_CANCELLED:
-		return ECANCELED;
-	default:
-		return EIO;
-	}
-}
-
-static int stream_get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
-{
-	struct partition_stream *self = stream->private_data;
-	return errno_of(bsc_schema_copy(bsc_plan_schema(self->plan), out, &self->error));
-}
-
-static int stream_get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
-{
-	struct partition_stream *self = stream->private_data;
-	return errno_of(bsc_cursor_next(self->cursor, NULL, out, &self->error));
-}
-
-static const char *stream_get_last_error(struct ArrowArrayStream *stream)
-{
-	struct partition_stream *self = stream->private_data;
-	return self->error.status == BSC_OK ? NULL : self->error.message;
-}
-
-static void stream_release(struct ArrowArrayStream *stream)
-{
-	struct partition_stream *self = stream->private_data;
-	bsc_cursor_close(self->cursor);
-	bsc_plan_free(self->plan);
-	PyMem_RawFree(self);
-	stream->release = NULL;
-}
-
 /* ---- objects ---- */
 
 struct source_object {
@@ -172,7 +121,7 @@ static PyObject *partition_schema(struct partition_object *self, PyObject *Py_UN
 	return copy_of_schema(state_of(Py_TYPE(self)), bsc_plan_schema(self->plan));
 }
 
-static PyObject *partition_stream(struct partition_object *self, PyObject *args, PyObject *kwargs)
+static PyObject *partition_export(struct partition_object *self, PyObject *args, PyObject *kwargs)
 {
 	/* A requested schema is a wish that the consumer must check anyway. */
 	static char *names[] = {"requested_schema", NULL};
@@ -180,29 +129,21 @@ static PyObject *partition_stream(struct partition_object *self, PyObject *args,
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_c_stream__", names, &requested)) {
 		return NULL;
 	}
-	struct partition_stream *private = PyMem_RawCalloc(1, sizeof(*private));
 	struct ArrowArrayStream *stream = PyMem_Calloc(1, sizeof(*stream));
-	if (!private || !stream) {
-		PyMem_RawFree(private);
-		PyMem_Free(stream);
+	if (!stream) {
 		return PyErr_NoMemory();
 	}
 	struct bsc_error err;
-	if (bsc_cursor_open_partition(self->scan, self->partition, &private->cursor, &err) != BSC_OK) {
-		PyMem_RawFree(private);
+	if (partition_stream_open(self->plan, self->scan, self->partition, stream, &err) != BSC_OK) {
 		PyMem_Free(stream);
 		return raise(state_of(Py_TYPE(self)), &err);
 	}
-	bsc_plan_ref(self->plan);
-	private->plan = self->plan;
-	*stream =
-	    (struct ArrowArrayStream){stream_get_schema, stream_get_next, stream_get_last_error, stream_release, private};
 	return capsule_stream(stream);
 }
 
 static PyMethodDef partition_methods[] = {
     {"__arrow_c_schema__", (PyCFunction)partition_schema, METH_NOARGS, NULL},
-    {"__arrow_c_stream__", (PyCFunction)(void (*)(void))partition_stream, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"__arrow_c_stream__", (PyCFunction)(void (*)(void))partition_export, METH_VARARGS | METH_KEYWORDS, NULL},
     {0}};
 
 static PyType_Slot partition_slots[] = {
@@ -344,12 +285,18 @@ static PyObject *plan_spec_bytes(struct plan_object *self, PyObject *arg)
 	return bytes;
 }
 
+static PyObject *plan_concurrency(struct plan_object *self, void *Py_UNUSED(closure))
+{
+	return PyLong_FromLongLong(bsc_plan_concurrency(self->plan));
+}
+
 static PyMethodDef plan_methods[] = {{"scan", (PyCFunction)plan_scan, METH_NOARGS, NULL},
                                      {"spec", (PyCFunction)plan_spec_bytes, METH_O, NULL},
                                      {"__arrow_c_schema__", (PyCFunction)plan_schema, METH_NOARGS, NULL},
                                      {0}};
 
 static PyGetSetDef plan_getset[] = {{"partition_count", (getter)plan_partition_count, NULL, NULL, NULL},
+                                    {"concurrency", (getter)plan_concurrency, NULL, NULL, NULL},
                                     {"row_count", (getter)plan_row_count, NULL, NULL, NULL},
                                     {"pushed", (getter)plan_pushed, NULL, NULL, NULL},
                                     {0}};

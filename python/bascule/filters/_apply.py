@@ -19,8 +19,9 @@ from bascule.filters._tree import And, Filter, Not, Or
 __all__ = ["filter_table"]
 
 
-def filter_table(filters: Sequence[Filter], table: pa.Table | pa.RecordBatch) -> Any:
-    """The rows of a table, or of a batch, for which every predicate is true, in their order.
+def filter_table(filters: Sequence[Filter | pc.Expression], table: pa.Table | pa.RecordBatch) -> Any:
+    """The rows of a table, or of a batch, for which every predicate is true, in their order. Expressions of
+    ``pyarrow.compute`` say what they say there.
 
     Raises:
         BasculeError: a predicate has no exact expression (see :func:`to_arrow`).
@@ -28,7 +29,10 @@ def filter_table(filters: Sequence[Filter], table: pa.Table | pa.RecordBatch) ->
     if not filters:
         return table
     whole = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
-    mask = _mask(And(*filters), whole)
+    ours = [filter for filter in filters if isinstance(filter, Filter)]
+    masks = [_mask(And(*ours), whole)] if ours else []
+    masks += [_said(filter, whole) for filter in filters if isinstance(filter, pc.Expression)]
+    mask = reduce(pc.and_kleene, masks)
     try:
         return table.filter(mask if isinstance(table, pa.Table) else mask.combine_chunks())
     except pa.ArrowNotImplementedError:  # No kernel takes rows of some types, views among them: slices do.
@@ -43,9 +47,7 @@ def _mask(filter: Filter, table: pa.Table) -> pa.ChunkedArray:
     """What a predicate says of each row."""
     said = to_arrow(filter, table.schema)
     if said.exactness is Exactness.EXACT:
-        source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
-        project = acero.Declaration("project", acero.ProjectNodeOptions([said.expression], ["said"]))
-        return acero.Declaration.from_sequence([source, project]).to_table(use_threads=False).column(0)
+        return _said(said.expression, table)
     # Too much for one expression, or the part that has none is below.
     if isinstance(filter, Not):
         return pc.invert(_mask(filter.child, table))
@@ -53,6 +55,13 @@ def _mask(filter: Filter, table: pa.Table) -> pa.ChunkedArray:
         join = pc.and_kleene if isinstance(filter, And) else pc.or_kleene
         return reduce(join, (_mask(child, table) for child in filter.children))
     raise BasculeError(f"can't filter rows by {filter!r}: Arrow has no exact expression of it over these types")
+
+
+def _said(expression: Any, table: pa.Table) -> pa.ChunkedArray:
+    """What an expression says of each row."""
+    source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
+    project = acero.Declaration("project", acero.ProjectNodeOptions([expression], ["said"]))
+    return acero.Declaration.from_sequence([source, project]).to_table(use_threads=False).column(0)
 
 
 def _runs(table: pa.Table, mask: pa.ChunkedArray) -> list[pa.Table]:

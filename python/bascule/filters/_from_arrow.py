@@ -39,7 +39,7 @@ from bascule.filters._tree import (
     StringStartsWith,
 )
 
-__all__ = ["from_arrow"]
+__all__ = ["columns_in", "from_arrow"]
 
 _Read: TypeAlias = Translated[Filter]
 
@@ -61,11 +61,12 @@ _OTHERWISE: dict[type[Comparison], type[Comparison]] = {
 _STRINGS = {"starts_with": StringStartsWith, "ends_with": StringEndsWith, "match_substring": StringContains}
 
 
-def from_arrow(expression: pc.Expression, schema: pa.Schema) -> Translated[Filter]:
+def from_arrow(expression: pc.Expression, schema: pa.Schema, *, nan_is_greatest: bool = False) -> Translated[Filter]:
     """An expression of ``pyarrow.compute`` as a predicate.
 
     Args:
         schema: of the tables that the expression is for: the types of its columns.
+        nan_is_greatest: it is an engine's that means NaN as Bascule does, and not as Arrow.
 
     Returns:
         A predicate that is true for every row for which Arrow says true, as exactly as can be. Arrow says false of
@@ -80,9 +81,26 @@ def from_arrow(expression: pc.Expression, schema: pa.Schema) -> Translated[Filte
     if not isinstance(expression, pc.Expression):
         raise TypeError(f"expected a pyarrow.compute.Expression, got {expression!r}")
     try:
-        return _Reader(schema).read(_parsed(expression), True)
+        return _Reader(schema, nan_is_greatest).read(_parsed(expression), True)
     except (pa.ArrowNotImplementedError, RecursionError):  # A column by its position, options that have no pickle.
         return NO
+
+
+def columns_in(expression: pc.Expression) -> frozenset[str] | None:
+    """The names of the columns that an expression reads; None where it doesn't tell."""
+    try:
+        return frozenset(_names(_parsed(expression)))
+    except (pa.ArrowNotImplementedError, RecursionError):
+        return None
+
+
+def _names(node: _Node) -> Iterator[str]:
+    if node.kind == "field_ref":
+        yield node.value
+    elif node.kind == "nested_field_ref":
+        yield from _names(node.value[0])
+    for argument in node.arguments:
+        yield from _names(argument)
 
 
 @dataclass
@@ -125,8 +143,9 @@ def _node(tokens: Iterator[tuple[str, str]], batch: pa.RecordBatch) -> _Node:
 class _Reader:
     """Reads nodes; what it returns is true for every row for which the node is ``want``."""
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, nan_is_greatest: bool) -> None:
         self.schema = schema
+        self.nan_is_greatest = nan_is_greatest
 
     def read(self, node: _Node, want: bool) -> _Read:
         if node.kind == "field_ref":
@@ -276,7 +295,7 @@ class _Reader:
                 return _exact(never if want else Not(never))
         if pa.types.is_date64(column.type):
             return _of_days(kind, column.name, literal, want)
-        if not pa.types.is_floating(column.type):
+        if not pa.types.is_floating(column.type) or self.nan_is_greatest:
             return _exact(_either(kind, column.name, literal, want))
         if pa.types.is_floating(literal.type) and literal.as_py() != literal.as_py():
             # Arrow: false, whatever the column's value.

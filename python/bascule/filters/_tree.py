@@ -84,6 +84,14 @@ class Filter:
 
         return to_sql(self, dialect, columns)
 
+    def __getstate__(self) -> dict[str, Any]:
+        slots = (slot for cls in type(self).__mro__ for slot in vars(cls).get("__slots__", ()))
+        return {**getattr(self, "__dict__", {}), **{slot: getattr(self, slot) for slot in slots if hasattr(self, slot)}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
     def __and__(self, other: Filter) -> And:
         return And(self, other)
 

@@ -1,0 +1,55 @@
+"""The adapter for Polars: a table as a LazyFrame that reads what a query needs.
+
+Columns, predicates and row limits of the query reach the class; Polars filters what comes again, so a predicate that
+can't be said is none the worse. The streaming engine reads the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bascule.errors import BasculeError
+
+try:
+    import polars as pl
+    from polars.io.plugins import register_io_source
+except ModuleNotFoundError as e:
+    raise BasculeError("bascule.polars needs Polars, which is not installed here: pip install polars") from e
+
+from bascule._polars_filters import translated
+
+if TYPE_CHECKING:
+    from bascule._table import Table
+
+__all__ = ["scan"]
+
+
+def scan(table: Table) -> pl.LazyFrame:
+    """A table as a LazyFrame; each ``collect`` is a new read.
+
+    Example:
+        >>> import bascule
+        >>> scan(bascule.table("testsources:Numbers")).filter(pl.col("k") == 3).select("p").collect()["p"].to_list()
+        [0, 1, 2]
+    """
+    schema = pl.Schema(_frame(table.schema.empty_table()).schema)
+
+    def read(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        asked = table if with_columns is None else table.select(with_columns)
+        asked = asked if n_rows is None else asked.limit(n_rows)
+        hints = [] if predicate is None else translated(predicate, schema)
+        yield _frame(asked.schema.empty_table())  # of a table without rows there is nothing else
+        for batch in asked.hinted(hints):
+            frame = _frame(batch)
+            yield frame if predicate is None else frame.filter(predicate)
+
+    return register_io_source(read, schema=schema, is_pure=True)
+
+
+def _frame(data: object) -> pl.DataFrame:
+    frame = pl.from_arrow(data)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
