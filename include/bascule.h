@@ -288,6 +288,9 @@ struct bsc_request {
 	int64_t n_specs;
 	/* Of a micro-batch: the rows from start, before end. Both or none. */
 	struct bsc_offsets offsets;
+	/* Partitions will be read by bsc_plan_spec elsewhere, when this plan may be gone: what lives with it alone, as a
+	 * session does, can't hold them together. */
+	bool portable;
 };
 
 /* The same, as an executor sees it: hints for the class. */
@@ -300,6 +303,7 @@ struct bsc_hints {
 	const struct bsc_str *specs; /* as in bsc_request */
 	int64_t n_specs;
 	struct bsc_offsets offsets;
+	bool portable;
 };
 
 /* What a class answered to a plan. Zeroed before the call. */

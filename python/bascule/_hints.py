@@ -19,6 +19,8 @@ __all__ = ["Hints", "may_hold", "missing_filters", "rows_of", "takes"]
 #: The keywords that a method may have; plan_partitions of a class that can be read as a stream those of OFFSETS too.
 KEYWORDS = ("columns", "filters", "limit")
 OFFSETS = ("start", "end")
+#: And any plan_partitions this one.
+PORTABLE = "portable"
 
 #: What is shown of a query's predicates, in characters.
 _TEXT_MAX = 4096
@@ -34,6 +36,7 @@ class Hints:
         data: its predicates, as the core writes them.
         limit: how many rows it wants at most, of those for which they are true.
         start, end: offsets of the micro-batch that it is, as JSON; "": it is none.
+        portable: partitions are read elsewhere, by their specs, when the plan may be gone.
     """
 
     columns: tuple[str, ...] | None = None
@@ -41,6 +44,7 @@ class Hints:
     limit: int | None = None
     start: str = ""
     end: str = ""
+    portable: bool = False
 
     @cached_property
     def filters(self) -> tuple[Filter, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bascule import _cache, _locate, _offsets, _specs
-from bascule._hints import KEYWORDS, OFFSETS, Hints, may_hold, missing_filters, rows_of, takes
+from bascule._hints import KEYWORDS, OFFSETS, PORTABLE, Hints, may_hold, missing_filters, rows_of, takes
 from bascule._identity import marks_of, same_marks
 from bascule._locate import a
 from bascule.contract import Option, Statistics
@@ -209,8 +209,8 @@ class Instance:
             self.options.mark_secrets(declarations)
             self._keep_secrets()
             self.options = declared(self.options, declarations)
-        keywords = (*KEYWORDS, *OFFSETS) if _offsets.can_stream(self._cls) else KEYWORDS
-        self._plan_takes = takes(self._cls.plan_partitions, keywords)  # type: ignore[attr-defined]
+        offsets = OFFSETS if _offsets.can_stream(self._cls) else ()
+        self._plan_takes = takes(self._cls.plan_partitions, (*KEYWORDS, PORTABLE, *offsets))  # type: ignore[attr-defined]
         self._read_takes = takes(self._cls.read_partition)  # type: ignore[attr-defined]
         options = tuple(self.options.items())
         self._cached = _cache.entry(self._cls, options, self.evolve, self._cache_ttl, self._cache_epoch)

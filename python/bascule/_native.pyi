@@ -30,6 +30,7 @@ class Source:
         specs: list[bytes] = ...,
         start: str | None = None,
         end: str | None = None,
+        portable: bool = False,
     ) -> Plan:
         """Asks the class for its partitions.
 
@@ -39,6 +40,7 @@ class Source:
             limit: the most rows that one partition hands over; asked of a class only where it applies all filters exactly.
             specs: partitions of another plan for the same columns and filters, by :meth:`Plan.spec`: the class isn't asked.
             start, end: offsets of a micro-batch, as :meth:`offset` gives them.
+            portable: its specs are for other processes, where this plan's session is gone.
         """
     def claim(self, filters: bytes, n: int) -> list[bool]:
         """Which of the ``n`` predicates every read applies exactly (``push_filters``)."""

@@ -324,7 +324,8 @@ class _Worker:
 
     def _plan(self, number: int, reader: Reader) -> _Answer:
         key, kept = reader.numbers("QQ")
-        hints = dataclasses.replace(self._hints(reader), start=reader.text(), end=reader.text())
+        asked, start, end, (portable,) = self._hints(reader), reader.text(), reader.text(), reader.numbers("B")
+        hints = dataclasses.replace(asked, start=start, end=end, portable=bool(portable))
         opened = self._opened(key)
         self._infer(opened)  # the plan may stand on what it found
         self._attempt = f"{opened.instance.label}: plan_partitions"

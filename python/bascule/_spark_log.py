@@ -45,13 +45,15 @@ class _Sum:
 
 
 def to_stderr() -> None:
-    """An engine's Python processes have no logging set up, and their stderr is the executor's log."""
+    """An engine's Python processes have no logging set up, and their stderr is the executor's log. Where Spark has set it
+    up (``spark.sql.pyspark.worker.logging.enabled``), its handler gets the lines.
+    """
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.INFO)
     if not logging.getLogger().handlers and not log.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         log.addHandler(handler)
-        if log.level == logging.NOTSET:
-            log.setLevel(logging.INFO)
 
 
 def partition_read(read: Read, metrics: dict[str, Any]) -> None:

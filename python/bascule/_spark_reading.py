@@ -5,6 +5,7 @@ Everything that plans or reads is the core's (``bascule._native``); a partition 
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -29,20 +30,35 @@ except ImportError:  # before 4.2
 
     ReadAllAvailable = ReadMaxRows = None
 
-__all__ = ["FilteringReader", "StreamReader", "TableReader", "open_source"]
+__all__ = ["PUSHDOWN", "FilteringReader", "StreamReader", "TableReader", "in_sail", "open_source"]
 
 #: As many rows as there may be: what tells a micro-batch, whose size is the class's own matter, from "all there is".
 _NO_LIMIT = 2**63 - 1
 
 
+#: The adapter's own option: see docs/spark.md.
+PUSHDOWN = "bascule_pushdown"
+
+
+def in_sail() -> bool:
+    """Whether this is a Sail server, which calls a data source in its own process. Spark has workers for that."""
+    return "pysail" in sys.modules
+
+
 def open_source(options: Mapping[str, str]) -> _native.Source:
     """The source that the options name."""
     given = {name.lower(): name for name in options}
-    rest = dict(options)
-    if "python_module" in given:
-        return _native.Source("", rest)
-    if "python_class" in given:
-        return _native.Source(rest.pop(given["python_class"]), rest)
+    rest = {name: value for name, value in options.items() if name.lower() != PUSHDOWN}
+    if "python_module" in given or "python_class" in given:
+        locator = "" if "python_module" in given else rest.pop(given["python_class"])
+        try:
+            return _native.Source(locator, rest)
+        except OptionError as e:
+            # Sail's CREATE TABLE gives each source a path in its warehouse.
+            if not in_sail() or "path" not in given or "unknown option 'path'" not in str(e):
+                raise
+            del rest[given["path"]]
+            return _native.Source(locator, rest)
     if "path" in given:
         return _native.Source(rest.pop(given["path"]), rest)
     raise OptionError(
@@ -118,22 +134,25 @@ class _Reading:
     def _columns(self, source: _native.Source) -> list[int] | None:
         """The source's columns that make the wanted ones, by name; checks their types."""
         declared = pa.schema(source)
-        have = spark_schema(declared, source.label)
-        indices = []
-        for field in self._wanted:
-            at = have.get_field_index(field.name)
-            if at < 0:
-                raise BasculeError(
-                    f"{source.label} has no column {field.name!r}, which the given schema names: its columns are "
-                    f"{', '.join(have.names)}"
-                )
-            if not _alike(have.field(at).type, field.type):
+        indices = [_index_of(field.name, declared, source.label) for field in self._wanted]
+        if len(set(indices)) < len(indices):
+            raise BasculeError(
+                f"{source.label}: the given schema names a column twice: {', '.join(self._wanted.names)}"
+            )
+        # Of these alone: another may be of a type that Spark has not.
+        have = spark_schema(pa.schema([declared.field(i) for i in indices]), source.label)
+        for field, ours in zip(self._wanted, have, strict=True):
+            said = declared.field(field.name)
+            if not _alike(ours.type, field.type):
                 raise BasculeError(
                     f"{source.label}: the given schema says that column {field.name!r} is {field.type}, the class says "
-                    f"{declared.field(at).type}, which is {have.field(at).type} in Spark. Leave .schema(...) out, and cast in "
-                    "the query"
+                    f"{said.type}, which is {ours.type} in Spark. Leave .schema(...) out, and cast in the query"
                 )
-            indices.append(at)
+            if ours.nullable and not field.nullable:
+                raise BasculeError(
+                    f"{source.label}: the given schema says that column {field.name!r} is never NULL, the class says that it may "
+                    "be. Leave NOT NULL out"
+                )
         return None if indices == list(range(len(declared))) else indices
 
 
@@ -142,7 +161,7 @@ class TableReader(_Reading, DataSourceReader):
 
     def partitions(self) -> Sequence[InputPartition]:
         source, self._source = self._opened(), None
-        plan = source.plan(self._columns(source), self._filters or None)
+        plan = source.plan(self._columns(source), self._filters or None, portable=True)
         return self._planned(source, plan, f", pushed: {plan.pushed or 'no predicate'}")
 
 
@@ -191,7 +210,7 @@ class StreamReader(_Reading, DataSourceStreamReader, SupportsTriggerAvailableNow
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[InputPartition]:
         source = self._opened()
         first, last = _offsets.dump(start), _offsets.dump(end)
-        plan = source.plan(self._columns(source), start=first, end=last)
+        plan = source.plan(self._columns(source), start=first, end=last, portable=True)
         return self._planned(source, plan, f" of the micro-batch from {first} to {last}")
 
     def commit(self, end: dict[str, Any]) -> None:
@@ -201,8 +220,24 @@ class StreamReader(_Reading, DataSourceStreamReader, SupportsTriggerAvailableNow
         self._source = None
 
 
+def _index_of(name: str, declared: pa.Schema, label: str) -> int:
+    indices = declared.get_all_field_indices(name)
+    if len(indices) == 1:
+        return int(indices[0])
+    spelled = [other for other in declared.names if other.casefold() == name.casefold()]
+    hint = f"did you mean {spelled[0]!r}? " if spelled and not indices else ""
+    raise BasculeError(
+        f"{label} has {'several columns' if indices else 'no column'} {name!r}, which the given schema names: {hint}its columns "
+        f"are {', '.join(declared.names)}"
+    )
+
+
 def _alike(a: pa.DataType, b: pa.DataType) -> bool:
-    """Equal but for what may be null and what the fields of lists are called, which Sail has otherwise."""
+    """Equal but for what may be null, what the fields of lists are called, and the zone in which moments are shown: Sail
+    has these otherwise.
+    """
+    if pa.types.is_timestamp(a) and pa.types.is_timestamp(b):
+        return a.unit == b.unit and (a.tz is None) == (b.tz is None)
     if pa.types.is_struct(a) and pa.types.is_struct(b):
         return len(a) == len(b) and all(x.name == y.name and _alike(x.type, y.type) for x, y in zip(a, b, strict=True))
     if pa.types.is_map(a) and pa.types.is_map(b):

@@ -65,6 +65,8 @@ def _taken(field: pa.Field) -> pa.DataType:
         extension, kind = kind.extension_name, kind.storage_type
     if extension == "arrow.bool8" and types.is_int8(kind):
         return pa.bool_()
+    if extension == "arrow.uuid" and kind == pa.binary(16):
+        return pa.string()
     if kind in _AS_THEY_ARE:
         return kind
     if kind in _WIDER:
@@ -159,6 +161,8 @@ def _special(got: pa.DataType, want: pa.DataType) -> Convert | None:
     if isinstance(got, pa.BaseExtensionType):
         if got.extension_name == "arrow.bool8":
             return lambda array: array.storage.cast(want)
+        if got.extension_name == "arrow.uuid" and types.is_string(want):
+            return lambda array: pa.array([None if v is None else str(v) for v in array.to_pylist()], want)
         then = conversion(got.storage_type, want, _special)
         return lambda array: array.storage if then is None else then(array.storage)
     if types.is_int8(got) and types.is_boolean(want):  # bool8, unknown to this pyarrow

@@ -190,7 +190,7 @@ class Table:
 
     def partitions(self) -> list[Partition]:
         """What can be read apart, here or in another process. Rows beyond the limit of the table may be in them."""
-        read = self.read()
+        read = self.read(portable=True)
         n = read.partition_count
         return [Partition(self, read.plan.spec(i), i, n) for i in range(n)]
 
@@ -384,13 +384,14 @@ class Table:
         columns: Sequence[str] | None = None,
         specs: Sequence[bytes] | None = None,
         hints: Sequence[Filter] = (),
+        portable: bool = False,
     ) -> TrustedRead:
         """For adapters: one plan of it; ``columns`` in the place of its own."""
         from bascule._trusted import TrustedRead
 
         source, _ = self._bound.opened()
         wanted = self._columns if columns is None else columns
-        return TrustedRead(source, wanted, self._predicates, self._limit, specs, hints)
+        return TrustedRead(source, wanted, self._predicates, self._limit, specs, hints, portable)
 
     def _batches(
         self,

@@ -34,7 +34,7 @@ class TableSource:
     ) -> list[dict[str, Any]]:
         if self.table.is_limited:
             return [{}]
-        read = self._asked(columns).read(hints=filters)
+        read = self._asked(columns).read(hints=filters, portable=True)
         return [{"spec": read.plan.spec(i)} for i in range(read.partition_count)]
 
     def read_partition(

@@ -32,6 +32,7 @@ class TrustedRead:
         specs: partitions of another such read, by ``plan.spec``; None: the class is asked for them.
         hints: predicates that the class is told and nobody else applies: rows for which they aren't true may come. Not
             with a limit.
+        portable: its specs are for other processes, or for when this is gone.
 
     Raises:
         BasculeError: a predicate reads a column that isn't there, or can't be applied to what the class leaves.
@@ -45,6 +46,7 @@ class TrustedRead:
         limit: int | None = None,
         specs: Sequence[bytes] | None = None,
         hints: Sequence[Filter] = (),
+        portable: bool = False,
     ) -> None:
         declared = pa.schema(source)
         assert limit is None or not hints
@@ -66,7 +68,7 @@ class TrustedRead:
         self._asked = len(asked)
         everything = columns is None or [*asked, *more] == list(range(len(declared)))
         request = (None if everything else [*asked, *more], data, None if self.residual else limit)
-        self.plan = source.plan(*request) if specs is None else source.plan(*request, list(specs))
+        self.plan = source.plan(*request, portable=portable) if specs is None else source.plan(*request, list(specs))
         self._scan = self.plan.scan()
         self.schema = pa.schema([declared.field(i) for i in asked], metadata=declared.metadata)
         if self.residual:

@@ -128,6 +128,8 @@ class ArrowBatchDataSource(ABC):
       ``end``: the same ones whenever it is asked; both are None where the table is read as a whole. ``latest_offset``
       may take ``start``, where the next micro-batch begins, to end it before all there is, and ``end``, which it then
       must not go beyond. ``commit_offset(offset, options)``, if there, is told what was read and kept.
+    - keyword-only ``portable`` on ``plan_partitions``: true where the partitions are read on other machines, when this
+      plan may be gone, as in Spark: what lives with it (a session's snapshot) can't be in a spec then.
     - ``close()``: called once per instance, after its last read, however the
       scan ended.
     - ``OPTIONS``, a tuple of :class:`Option`: the options are checked before

@@ -79,8 +79,9 @@ class _Query:
         if filter is not None:
             said = from_arrow(filter, table.schema, nan_is_greatest=True)
             self._filters = [said.expression if said.exactness is Exactness.EXACT else filter]
-        read = table.where(*self._filters).read()
-        self.specs = [read.plan.spec(i) for i in range(read.partition_count)]
+        # Kept: a class's specs may live as long as their plan.
+        self._planned = table.where(*self._filters).read()
+        self.specs = [self._planned.plan.spec(i) for i in range(self._planned.partition_count)]
         self._lock = threading.Lock()
         self._reads: dict[tuple[str, ...], TrustedRead] = {}
 

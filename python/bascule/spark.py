@@ -20,7 +20,7 @@ try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader
 
     from bascule._spark_log import log
-    from bascule._spark_reading import FilteringReader, StreamReader, TableReader, open_source
+    from bascule._spark_reading import PUSHDOWN, FilteringReader, StreamReader, TableReader, in_sail, open_source
 except ModuleNotFoundError as e:
     raise BasculeError(
         "bascule.spark needs PySpark 4, which is not installed here: pip install 'pyspark>=4' (a Sail server: pyspark-client)"
@@ -77,12 +77,14 @@ class PythonDataSource(DataSource):
         source = open_source(self.options)
         schema = spark_schema(pa.schema(source), source.label)
         # Sail takes either, but makes Arrow's of a StructType without a time zone, and fails.
-        return schema if _in_sail() else _struct_type(schema)
+        return schema if in_sail() else _struct_type(schema)
 
     def reader(self, schema: Any) -> DataSourceReader:
         """``schema``: a ``StructType`` of Spark, a ``pyarrow.Schema`` of Sail."""
         wanted = schema if isinstance(schema, pa.Schema) else _arrow_schema(schema)
-        kind = FilteringReader if isinstance(schema, pa.Schema) or _spark_pushes() else TableReader
+        asked = next((value for name, value in self.options.items() if name.lower() == PUSHDOWN), "false")
+        pushes = in_sail() or (asked.strip().lower() == "true" and _spark_pushes())
+        kind = FilteringReader if pushes else TableReader
         return kind(self.options, wanted)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:
@@ -118,11 +120,6 @@ def _arrow_schema(schema: StructType) -> pa.Schema:
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return to_arrow_schema(schema, timezone="UTC")
-
-
-def _in_sail() -> bool:
-    """Whether this is a Sail server, which calls a data source in its own process. Spark has workers for that."""
-    return "pysail" in sys.modules
 
 
 def _spark_pushes() -> bool:

@@ -118,7 +118,7 @@ void bsc__plan_free(void *ptr)
 }
 
 /* Asks a worker, which then is the plan's. */
-static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, const struct bsc_offsets *offsets,
+static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, const struct bsc_hints *hints,
                       struct bsc_planned *planned, struct bsc_error *err)
 {
 	struct bsc__instance *instance = plan->instance;
@@ -135,8 +135,9 @@ static int ask_worker(struct bsc__plan *plan, struct bsc__question *q, const str
 		bsc__put_u64(&q->out, instance->number);
 		bsc__put_u64(&q->out, plan->number);
 		bsc__put(&q->out, plan->hints.ptr, plan->hints.len);
-		bsc__put_str(&q->out, offsets->start);
-		bsc__put_str(&q->out, offsets->end);
+		bsc__put_str(&q->out, hints->offsets.start);
+		bsc__put_str(&q->out, hints->offsets.end);
+		bsc__put_u8(&q->out, hints->portable);
 		rc = bsc__question_send(q, err);
 	}
 	if (rc == BSC_OK) {
@@ -205,7 +206,7 @@ int bsc__plan_new(void *ptr, const struct bsc_hints *hints, struct bsc_meter *me
 	} else if (hints->specs) {
 		rc = take_given(plan, hints, q.doing, planned, err);
 	} else {
-		rc = ask_worker(plan, &q, &hints->offsets, planned, err);
+		rc = ask_worker(plan, &q, hints, planned, err);
 	}
 	if (rc != BSC_OK) {
 		bsc__plan_free(plan);

@@ -81,8 +81,9 @@ enum bsc__frame_type {
 	 * str name, list<str name, str value> options, u64 milliseconds for which what the class says may be
 	 * kept, u64 how often the host was told to forget that, str identity that it must have (empty: any) */
 	BSC__OPEN,
-	/* u64 instance, u64 plan, hints, str start, str end of a micro-batch (empty: it is none). Hints: u8 columns
-	 * given, [list<str> columns], str filters (see filter/filter.h), u8 limit given, i64 limit */
+	/* u64 instance, u64 plan, hints, str start, str end of a micro-batch (empty: it is none), u8 specs are read when
+	 * the plan may be gone. Hints: u8 columns given, [list<str> columns], str filters (see filter/filter.h), u8 limit
+	 * given, i64 limit */
 	BSC__PLAN,
 	/* u64 instance, i64 partition, i64 of how many, u64 window in bytes, hints as PLAN's, str spec */
 	BSC__READ,

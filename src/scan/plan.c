@@ -114,6 +114,7 @@ static int ask(struct bsc_plan *plan, const struct bsc_request *request, const s
 		hints.specs = request->specs;
 		hints.n_specs = request->n_specs;
 		hints.offsets = request->offsets;
+		hints.portable = request->portable;
 	}
 	struct bsc_planned planned = {0};
 	const char **names = bsc__calloc((size_t)plan->n_columns, sizeof(*names));

@@ -193,7 +193,7 @@ class Client:
         end: str = "",
     ) -> list[bytes]:
         """PLAN. What is said beside the specs is in ``rows``, ``pruned`` and ``pushed``."""
-        hints = _hints(columns, filters, limit) + text(start) + text(end)
+        hints = _hints(columns, filters, limit) + text(start) + text(end) + b"\0"
         number = self.ask(Frame.PLAN, struct.pack("<QQ", instance, plan) + hints)
         self.rows: list[int] = []
         specs: list[bytes] = []

@@ -13,23 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from servers import Postgres
 from spark import environments
 from spark.clusters import CLUSTERS, java_version
 
 TESTS = Path(__file__).parents[1]
-SUITES = ["suite.py", "streams.py"]
+SUITES = ["suite.py", "databases.py", "streams.py"]
 #: Where streams are as in another one.
 WITHOUT_STREAMS = ("spark-4.3-pushing", "sail-local-cluster")
 
 
-def passed(name: str, folder: Path) -> str:
-    """What pytest printed inside the deployment of that name."""
+def passed(name: str, folder: Path, postgres: str) -> str:
+    """What pytest printed inside the deployment of that name. postgres: a URL; "": there is none."""
     environment, deploy = CLUSTERS[name]
     python = environments.python(environment)
     with deploy(python, folder, TESTS) as session:
         env = {
             **session.env,
             "BASCULE_SPARK_NAME": name,
+            "BASCULE_SPARK_POSTGRES": postgres,
             "BASCULE_SPARK_SESSION": json.dumps({k: v for k, v in dataclasses.asdict(session).items() if k != "env"}),
         }
         done = subprocess.run(
@@ -77,13 +79,27 @@ def passed(name: str, folder: Path) -> str:
     return done.stdout
 
 
+def _numbers_in_postgres(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with what inside/databases.py reads; "" where there is no PostgreSQL to be had."""
+    if Postgres.unavailable() is not None:
+        return ""
+    database = request.getfixturevalue("postgres").create_database()
+    database.run(
+        "CREATE TABLE numbers (id integer PRIMARY KEY, half double precision, u uuid);"
+        "INSERT INTO numbers SELECT i, i / 2.0, lpad(to_hex(i), 32, '0')::uuid FROM generate_series(0, 99) AS i;"
+        "CREATE TABLE times (id integer, at time); INSERT INTO times VALUES (1, '12:30')"
+    )
+    return "jdbc:" + database.url()
+
+
 @pytest.fixture(scope="module")
 def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
     """The chosen deployments, two at a time: each waits for its JVMs more than it works."""
     environments.wheel()
+    postgres = _numbers_in_postgres(request)
     chosen = [name for name in CLUSTERS if any(f"[{name}]" in item.name for item in request.session.items)]
     with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(passed, name, tmp_path_factory.mktemp(name)) for name in chosen}
+        yield {name: pool.submit(passed, name, tmp_path_factory.mktemp(name), postgres) for name in chosen}
 
 
 @pytest.mark.timeout(1800)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,6 +26,14 @@ FINER = ("[ns", "duration[s]", "duration[ms]", "timestamp[s", "timestamp[ms", "d
 
 def is_taken(text: str) -> bool:
     return not any(part in text for part in NOT_TAKEN)
+
+
+def without_uuid_texts(value: Any) -> Any:
+    """A value in which texts of UUIDs are their bytes again."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_uuid_texts(item) for item in value)
+    is_text = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value)
+    return uuid.UUID(value).bytes if is_text else value
 
 
 def outcome(call: Callable[[], Any]) -> tuple[Any, str]:
@@ -59,7 +69,9 @@ def test_a_type_is_taken_with_its_values_or_refused_by_name(group):
                 converted += 1
                 made.validate(full=True)
                 assert made.schema.equals(wanted), (name, variant)
-                assert decode(made.column(0)) == decode(batch.column(0)), (name, variant)
+                got = decode(made.column(0))
+                got = without_uuid_texts(got) if "uuid" in text else got
+                assert got == decode(batch.column(0)), (name, variant)
     assert taken == 0 or converted > taken
 
 

@@ -393,6 +393,7 @@ static int make_plan(void *state, const struct bsc_hints *hints, struct bsc_mete
 	mock->n_filters = hints->filters.len >= sizeof(mock->n_filters) ? *(const uint32_t *)hints->filters.ptr : 0;
 	mock->limit = hints->limited ? hints->limit : -1;
 	mock->n_specs = hints->specs ? hints->n_specs : -1;
+	mock->portable = hints->portable;
 	put_offsets(mock->offsets, sizeof(mock->offsets), &hints->offsets);
 	pthread_mutex_unlock(&texts_lock);
 	if (faulty(mock, MOCK_PLAN, poll, err)) {

@@ -76,6 +76,7 @@ struct mock {
 	/* What a plan says beside: */
 	int64_t n_pruned;
 	int64_t n_specs;     /* of the last request; -1: it had none */
+	bool portable;       /* so is it */
 	char offsets[64];    /* of it: start, ".." and end */
 	const int64_t *rows; /* of each partition; NULL: nothing */
 	const char *pushed;

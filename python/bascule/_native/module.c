@@ -402,17 +402,18 @@ static PyObject *source_label(struct source_object *self, void *Py_UNUSED(closur
 
 static PyObject *source_plan(struct source_object *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"columns", "filters", "limit", "specs", "start", "end", NULL};
+	static char *names[] = {"columns", "filters", "limit", "specs", "start", "end", "portable", NULL};
 	struct module_state *state = state_of(Py_TYPE(self));
 	PyObject *columns = Py_None, *limit = Py_None, *specs = NULL;
 	const char *bytes = NULL, *start = NULL, *end = NULL;
 	Py_ssize_t bytes_len = 0, n = 0, start_len = 0, end_len = 0;
+	int portable = 0;
 	int64_t *indices = NULL;
 	struct bsc_str *views = NULL;
 	struct bsc_filter *filter = NULL;
 	struct bsc_error err;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#OO!z#z#:plan", names, &columns, &bytes, &bytes_len, &limit,
-	                                 &PyList_Type, &specs, &start, &start_len, &end, &end_len)) {
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oz#OO!z#z#p:plan", names, &columns, &bytes, &bytes_len, &limit,
+	                                 &PyList_Type, &specs, &start, &start_len, &end, &end_len, &portable)) {
 		return NULL;
 	}
 	struct bsc_request request = {.limited = limit != Py_None,
@@ -433,6 +434,7 @@ static PyObject *source_plan(struct source_object *self, PyObject *args, PyObjec
 	request.columns = indices;
 	request.n_columns = n;
 	request.filter = filter;
+	request.portable = portable;
 	request.offsets = (struct bsc_offsets){{start, (size_t)start_len}, {end, (size_t)end_len}};
 	struct plan_object *made = PyObject_New(struct plan_object, state->plan_type);
 	int rc = BSC_OK;

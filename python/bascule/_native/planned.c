@@ -40,8 +40,9 @@ PyObject *planned_hints(const struct bsc_hints *hints, PyObject *columns)
 {
 	PyObject *limit = hints->limited ? PyLong_FromLongLong(hints->limit) : Py_NewRef(Py_None);
 	PyObject *start = limit ? unicode(hints->offsets.start) : NULL, *end = start ? unicode(hints->offsets.end) : NULL;
-	PyObject *made = end && columns ? PyObject_CallFunction(hints_type, "Oy#OOO", columns, hints->filters.ptr,
-	                                                        (Py_ssize_t)hints->filters.len, limit, start, end)
+	PyObject *made = end && columns ? PyObject_CallFunction(hints_type, "Oy#OOOO", columns, hints->filters.ptr,
+	                                                        (Py_ssize_t)hints->filters.len, limit, start, end,
+	                                                        hints->portable ? Py_True : Py_False)
 	                                : NULL;
 	Py_XDECREF(end);
 	Py_XDECREF(start);

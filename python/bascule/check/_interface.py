@@ -77,6 +77,7 @@ OPTIONAL = (
     Part("initial_offset", "method", "initial_offset(options)", "a dict: where a stream of it begins"),
     Part("latest_offset", "method", "latest_offset(options)", "a dict: where it ends now; may take *, start, end"),
     Part("start", "offset", "*, start, end", "of plan_partitions: the rows from start, before end; None for a table"),
+    Part("portable", "offset", "*, portable=False", "of plan_partitions: specs are read elsewhere, when it is gone"),
     Part("commit_offset", "method", "commit_offset(offset, options)", "told what a stream has read and kept"),
     Part("executor", "attribute", 'executor = "process"', "reads in worker processes unless the user says otherwise"),
     Part("close", "method", "close()", "called once per instance, after its last read"),

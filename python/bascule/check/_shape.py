@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from bascule import _instance, _offsets
-from bascule._hints import OFFSETS
+from bascule._hints import OFFSETS, PORTABLE
 from bascule._locate import a
 from bascule.check._base import Broken, Check, Findings, Skip, check, counted, listed
 from bascule.check._interface import OPTIONAL, REQUIRED
@@ -59,7 +59,7 @@ def methods(subject: Subject, findings: Findings) -> None:
 )
 def signatures(subject: Subject, findings: Findings) -> None:
     # Always given where they are taken, so that they need no default.
-    offsets = OFFSETS if _offsets.can_stream(subject.cls) else ()
+    offsets = (PORTABLE, *OFFSETS) if _offsets.can_stream(subject.cls) else (PORTABLE,)
     for method, expected in _POSITIONAL.items():
         where = f"{subject.label}.{method}"
         try:

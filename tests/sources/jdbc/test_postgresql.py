@@ -377,6 +377,18 @@ def test_a_snapshot_that_is_gone_is_an_error_that_says_so(pg):
         list(source.read_partition(specs[0], given))
 
 
+def test_specs_for_elsewhere_have_no_snapshot_and_leave_no_session(pg):
+    pg.run("CREATE TABLE t AS SELECT g AS i FROM generate_series(0, 999) g")
+    given = {"url": pg.url(), "dbtable": "t", "partitionColumn": "i", "numPartitions": "3"}
+    source = JDBCArrowDataSource()
+    specs = source.plan_partitions(given, portable=True)
+    assert [spec["snapshot"] for spec in specs] == [None] * 3
+    assert wait_for_no_session(pg)
+    assert sum(b.num_rows for spec in specs for b in source.read_partition(spec, given)) == 1000
+    assert len(JDBCArrowDataSource().plan_partitions({**given, "partitionColumn": ""}, portable=True)) == 1
+    source.close()
+
+
 def test_without_a_snapshot_places_of_rows_are_no_partitions(pg):
     pg.run("CREATE TABLE t AS SELECT g AS i FROM generate_series(0, 999) g")
     assert len(parts(url=pg.url(), dbtable="t", numPartitions=4, snapshot="off")) == 1

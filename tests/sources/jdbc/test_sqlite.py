@@ -15,7 +15,7 @@ import pytest
 
 import bascule
 from bascule import BasculeError
-from bascule.sources.jdbc import JDBCArrowDataSource
+from bascule.sources.jdbc import JDBCArrowDataSource, _sqlite
 from bascule.sources.jdbc._database import Settings
 from bascule.sources.jdbc._sqlite import SQLite
 from bascule.sources.jdbc._url import parse
@@ -348,3 +348,33 @@ def test_through_duckdb_in_parallel_and_interrupted(lite):
         timer.start()
         with pytest.raises(duckdb.InterruptException):
             con.execute("FROM python('jdbc', url := ?, query := ?, customSchema := 'm BIGINT')", [lite.url, endless])
+
+
+def test_a_session_that_garbage_collection_closes_waits_for_nobody(lite, monkeypatch):
+    """The collection may run on the thread that just looks whose the open files are."""
+    lite("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)")
+    database = SQLite(parse(f"sqlite:{lite.file}"), Settings("adbc"))
+    session, looked = database.session(), []
+    inner = _sqlite._descriptors
+
+    def looking(path):
+        if not looked:
+            looked.append(path)
+            session.close()
+        return inner(path)
+
+    monkeypatch.setattr(_sqlite, "_descriptors", looking)
+    thread = threading.Thread(target=_sqlite._is_open_otherwise, args=(database._path,), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert looked
+    assert not thread.is_alive()
+
+
+def test_a_plan_that_fails_leaves_no_session(lite):
+    lite("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1), (2)")
+    source = JDBCArrowDataSource()
+    bounds = {"partitionColumn": "i", "lowerBound": "9", "upperBound": "1", "numPartitions": "2"}
+    with pytest.raises(BasculeError, match="lowerBound"):
+        source.plan_partitions({"url": f"sqlite:{lite.file}", "dbtable": "t", **bounds})
+    assert not _sqlite._opened.get(lite.file.resolve())

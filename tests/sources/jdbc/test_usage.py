@@ -14,6 +14,8 @@ import pytest
 
 import bascule
 from bascule._native import Source
+from bascule.filters import EqualTo
+from bascule.sources.jdbc import JDBCArrowDataSource
 from bascule.sources.jdbc._database import Settings
 from bascule.sources.jdbc._other import Other
 from bascule.sources.jdbc._url import parse
@@ -157,3 +159,23 @@ def test_what_was_never_tested_says_so(scheme, caplog):
     database = Other(parse(f"{scheme}://host/x"), Settings())
     assert "never tested by Bascule" in caplog.text
     assert database.driver == "connectorx"
+
+
+def test_options_of_sparks_that_jobs_have(users, caplog):
+    jobs = {"query": "", "user": "", "lowerBound": "", "fetchsize": "0", "isolationLevel": "NONE", "batchsize": "7"}
+    source, options = JDBCArrowDataSource(), {"url": users.url(), "dbtable": "users", **jobs}
+    (spec,) = source.plan_partitions(options)
+    assert sum(batch.num_rows for batch in source.read_partition(spec, options)) > 0
+    assert "Spark's options isolationLevel, batchsize have no meaning here, and are ignored" in caplog.text
+
+
+def test_predicates_are_kept_from_the_database(users):
+    options = {"url": users.url(), "dbtable": "users"}
+    for push, left in (("true", []), ("FALSE", [EqualTo("id", 1)])):
+        source = JDBCArrowDataSource()
+        given = {**options, "pushDownPredicate": push}
+        assert source.push_filters([EqualTo("id", 1)], given) == left
+        (spec,) = source.plan_partitions(given)
+        rows = sum(batch.num_rows for batch in source.read_partition(spec, given, filters=(EqualTo("id", 1),)))
+        assert (rows == 1) == (push == "true")
+        source.close()

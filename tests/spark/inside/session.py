@@ -32,6 +32,8 @@ class Deployment:
 
     def read(self, source: str, **options: str) -> Any:
         """A data frame of a source."""
+        if self.pushes and not self.is_sail:
+            options = {"bascule_pushdown": "true", **options}
         return self.session.read.format("python").option("python_class", source).options(**options).load()
 
 

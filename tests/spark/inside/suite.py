@@ -208,6 +208,9 @@ def test_a_given_schema_chooses_columns(engine):
     [
         ("nowhere long", "testsources:Numbers has no column 'nowhere', which the given schema names"),
         ("k string", "the given schema says that column 'k' is string, the class says int64"),
+        ("K long", "has no column 'K', which the given schema names: did you mean 'k'"),
+        ("k long, k long", "names a column twice: k, k"),
+        ("k long NOT NULL", "column 'k' is never NULL, the class says that it may be. Leave NOT NULL out"),
     ],
 )
 def test_a_given_schema_that_does_not_fit(engine, schema, message):
@@ -298,6 +301,30 @@ def expected(where):
         "d = 'd1' AND n < 6": [1, 4],
         "d <> 'd1' AND n < 6": [0, 2, 3, 5],
     }[where]
+
+
+@pytest.mark.parametrize("claim", ["false", "true"])
+def test_a_frame_that_is_used_twice_loses_no_row(engine, tmp_path, claim):
+    """With Spark's setting alone: there the second use gets the predicates of the first."""
+    asked = {"bascule_pushdown": "false"} if engine.pushes and not engine.is_sail else {}
+    frame = engine.read("sparksources:Hinted", record=str(tmp_path / "record"), claim=claim, **asked)
+    both = frame.where("n < 3").union(frame.where("n > 37"))
+    assert sorted(row.n for row in both.collect()) == [0, 1, 2, 38, 39]
+    assert frame.where("n > 100").count() == 0
+    assert frame.count() == 40
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Etc/UTC", "America/New_York"])
+def test_a_given_schema_of_moments_in_any_zone(engine, tmp_path, zone):
+    before = engine.session.conf.get("spark.sql.session.timeZone")
+    engine.session.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        frame = engine.session.read.format("python").option("python_class", "sparksources:Hinted")
+        frame = frame.schema("n long, when timestamp").option("record", str(tmp_path / "record")).load()
+        got = frame.where("n = 3").selectExpr("unix_timestamp(when) AS at").collect()
+        assert got == [(1767484800,)]
+    finally:
+        engine.session.conf.set("spark.sql.session.timeZone", before)
 
 
 def test_predicates_reach_the_class_where_the_engine_pushes_them(engine, tmp_path):

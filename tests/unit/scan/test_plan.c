@@ -327,6 +327,10 @@ static void test_micro_batch_is_told_and_never_half(void **state)
 	bsc_plan_free(plan);
 	assert_ok(bsc_plan_new(f->source, &(struct bsc_request){.offsets = {a, b}}, NULL, &plan, &err), &err);
 	assert_string_equal(f->mock.offsets, "a..b");
+	assert_false(f->mock.portable);
+	bsc_plan_free(plan);
+	assert_ok(bsc_plan_new(f->source, &(struct bsc_request){.portable = true}, NULL, &plan, &err), &err);
+	assert_true(f->mock.portable);
 	bsc_plan_free(plan);
 	assert_fails(bsc_plan_new(f->source, &(struct bsc_request){.offsets.start = a}, NULL, &plan, &err), BSC_INVALID,
 	             &err, "was asked for a micro-batch without its end");

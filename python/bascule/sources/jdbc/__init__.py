@@ -15,10 +15,27 @@ import pyarrow as pa
 
 from bascule import ArrowBatchDataSource, Option, Statistics, declared
 from bascule.filters import Filter
+from bascule.sources.jdbc._database import log
 from bascule.sources.jdbc._plan import DEFAULT_PARTITIONS, plan
 from bascule.sources.jdbc._relation import Relation
 
 __all__ = ["JDBCArrowDataSource"]
+
+
+#: Options of Spark's JDBC source that change no row, which jobs may have.
+_IGNORED = (
+    *(
+        "isolationLevel",
+        "batchsize",
+        "truncate",
+        "cascadeTruncate",
+        "createTableOptions",
+        "createTableColumnTypes",
+        "hint",
+    ),
+    *("pushDownAggregate", "pushDownLimit", "pushDownOffset", "pushDownTableSample", "preferTimestampNTZ"),
+    *("keytab", "principal", "refreshKrb5Config", "connectionProvider"),
+)
 
 
 def _conditions(text: str) -> list[str]:
@@ -59,12 +76,14 @@ class JDBCArrowDataSource(ArrowBatchDataSource):
         Option("numPartitions", int, minimum=1, doc=f"how many partitions at most; 1, with partitionColumn {DEFAULT_PARTITIONS}"),
         Option("partitionBounds", choices=("range", "quantile"), default="range", doc="ranges of equal width, or of equal numbers of rows"),
         Option("predicates", _conditions, doc="the partitions as a JSON list of SQL conditions, which must not overlap"),
-        Option("fetchsize", int, minimum=1, doc="the most rows in a batch"),
+        Option("fetchsize", int, minimum=0, doc="the most rows in a batch; 0: what is best"),
         Option("sessionInitStatement", doc="SQL to run on each connection first"),
         Option("queryTimeout", int, default=0, minimum=0, doc="the most seconds that a statement may take; 0: any"),
         Option("driver", doc="adbc or connectorx; the default is in docs/jdbc.md. Names of Java classes are ignored"),
         Option("customSchema", doc="types of columns, amount DECIMAL(38, 10), note STRING"),
+        Option("pushDownPredicate", bool, default=True, doc="whether the database is told the query's predicates"),
         Option("snapshot", choices=("on", "off"), default="on", doc="PostgreSQL: all partitions see the table at one moment"),
+        *(Option(name, doc="Spark's; ignored, with a warning") for name in _IGNORED),
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -75,13 +94,16 @@ class JDBCArrowDataSource(ArrowBatchDataSource):
         """The columns of the table or query, as docs/jdbc.md says for each type."""
         return pa.schema([(column.name, column.type) for column in self._opened(options).columns])
 
-    def plan_partitions(self, options: Mapping[str, str]) -> list[dict[str, Any]]:
-        """One spec for each range or predicate: its SQL condition, and the snapshot that it is read in."""
-        return plan(self._opened(options))
+    def plan_partitions(self, options: Mapping[str, str], *, portable: bool = False) -> list[dict[str, Any]]:
+        """One spec for each range or predicate: its SQL condition, and the snapshot that it is read in: none where the
+        session that it lives in would be gone (``portable``).
+        """
+        return plan(self._opened(options), portable)
 
     def push_filters(self, filters: Sequence[Filter], options: Mapping[str, str]) -> list[Filter]:
         """Those that the database doesn't mean the same by: docs/jdbc.md has the table. The others, each read applies."""
-        return self._opened(options).unclaimed(filters)
+        relation = self._opened(options)
+        return relation.unclaimed(filters) if relation.options["pushDownPredicate"] else list(filters)
 
     def statistics(self, options: Mapping[str, str]) -> Statistics | None:
         """What the database's catalog estimates of a table; None of a query, or what was never analyzed."""
@@ -101,6 +123,7 @@ class JDBCArrowDataSource(ArrowBatchDataSource):
         ``filters`` go into the SQL as far as the database means the same by them, ``limit`` where all of them do.
         """
         relation = self._opened(options)
+        filters = filters if relation.options["pushDownPredicate"] else ()
         return relation.read(partition_spec["where"], partition_spec["snapshot"], columns, filters, limit)
 
     def close(self) -> None:
@@ -112,5 +135,9 @@ class JDBCArrowDataSource(ArrowBatchDataSource):
         # Each instance serves one source: the first call describes it for all.
         with self._lock:
             if self._relation is None:
-                self._relation = Relation.open(declared(options, self.OPTIONS).typed)
+                typed = declared(options, self.OPTIONS).typed
+                if ignored := [name for name in _IGNORED if typed[name] is not None]:
+                    log.warning("Spark's options %s have no meaning here, and are ignored", ", ".join(ignored))
+                # An empty text is none, as jobs for Spark and Sail write it.
+                self._relation = Relation.open({name: None if v == "" else v for name, v in typed.items()})
             return self._relation

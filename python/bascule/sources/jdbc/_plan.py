@@ -42,49 +42,62 @@ class _Held:
         weakref.finalize(self, session.close)
 
 
-def plan(relation: Relation) -> list[dict[str, Any]]:
-    """The specs, as the options want them."""
-    return interruptible(lambda: _plan(relation), relation.database.cancel)
+def plan(relation: Relation, portable: bool) -> list[dict[str, Any]]:
+    """The specs, as the options want them; ``portable``: for readers who outlive this process."""
+    return interruptible(lambda: _plan(relation, portable), relation.database.cancel)
 
 
-def _plan(relation: Relation) -> list[dict[str, Any]]:
+def _plan(relation: Relation, portable: bool) -> list[dict[str, Any]]:
     options = relation.options
     if options["predicates"]:
         _refuse(options, "predicates", "partitionColumn", "lowerBound", "upperBound", "numPartitions")
-        return _specs(relation, [_sql.condition(text, relation.dialect) for text in options["predicates"]], True)
+        return _specs(
+            relation, [_sql.condition(text, relation.dialect) for text in options["predicates"]], True, portable
+        )
     if not options["partitionColumn"]:
         _refuse(options, "no partitionColumn", "lowerBound", "upperBound")
-    return _specs(relation, None, bool(options["partitionColumn"]))
+    return _specs(relation, None, bool(options["partitionColumn"]), portable)
 
 
-def _specs(relation: Relation, given: list[exp.Expr | None] | None, stays: bool) -> list[dict[str, Any]]:
+def _specs(
+    relation: Relation, given: list[exp.Expr | None] | None, stays: bool, portable: bool
+) -> list[dict[str, Any]]:
     """``given`` conditions, or ranges. Those of a column stay what they are while rows are changed, others don't."""
     options = relation.options
     n = options["numPartitions"] or (DEFAULT_PARTITIONS if options["partitionColumn"] else 1)
     if given is None and n == 1:
         return [Spec(where=None, snapshot=None)]
     session = relation.database.session()
-    held = _Held(session)
+    name = None
+    try:
+        ranges, name = _parted(relation, session, given, n, portable)
+    finally:
+        if name is None:
+            session.close()
+    held = _Held(session) if name is not None else None
+    if name is None and not stays and relation.dialect == "postgres":
+        ranges = _Ranges([None])  # a row that is updated changes its place: it would be read twice, or never
+    made: list[dict[str, Any]] = []
+    for i, condition in enumerate(ranges.where):
+        spec = Spec(where=None if condition is None else _sql.generate(condition, relation.dialect), snapshot=name)
+        if ranges.bounds is not None:
+            spec["bascule_bounds"] = {ranges.column: ranges.bounds[i]}
+        spec.held = held
+        made.append(spec)
+    return made
+
+
+def _parted(
+    relation: Relation, session: Session, given: list[exp.Expr | None] | None, n: int, portable: bool
+) -> tuple[_Ranges, str | None]:
+    """The conditions, and the snapshot that they are true in; None: each partition has its own."""
     if relation.dialect == "postgres":
         # Locks what is read until the scan ends, as any open SELECT does, before a snapshot is taken: emptied or
         # rewritten meanwhile, a table would lose rows in an older snapshot, or move them.
         session.rows(_sql.generate(_sql.select([exp.Literal.number(1)], relation.source).limit(0), relation.dialect))
     ranges = _Ranges(given) if given else _ranges(relation, session, n)
-    where = ranges.where
-    name = session.export_snapshot() if options["snapshot"] == "on" and len(where) > 1 else None
-    if name is None and not stays and relation.dialect == "postgres":
-        ranges, where = (
-            _Ranges([None]),
-            [None],
-        )  # a row that is updated changes its place: it would be read twice, or never
-    made: list[dict[str, Any]] = []
-    for i, condition in enumerate(where):
-        spec = Spec(where=None if condition is None else _sql.generate(condition, relation.dialect), snapshot=name)
-        if ranges.bounds is not None:
-            spec["bascule_bounds"] = {ranges.column: ranges.bounds[i]}
-        spec.held = held if name else None
-        made.append(spec)
-    return made
+    wanted = relation.options["snapshot"] == "on" and not portable and len(ranges.where) > 1
+    return ranges, session.export_snapshot() if wanted else None
 
 
 @dataclass(frozen=True)

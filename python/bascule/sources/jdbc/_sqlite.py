@@ -41,7 +41,8 @@ _CLOSING_S = 2.0
 _MARK = "bascule_first_row"
 #: The descriptors that ADBC has open for us, by path.
 _opened: dict[Path, set[int]] = {}
-_opening = threading.Lock()
+#: A session may be closed, and so be forgotten, by a collection of garbage while this thread has it.
+_opening = threading.RLock()
 
 
 _COMPARED = {
