@@ -19,6 +19,8 @@ from bascule.options import Options, declared
 if TYPE_CHECKING:
     import duckdb
 
+    from bascule._composed import MemoryDataSource, concat, map_batches
+    from bascule._source_function import source
     from bascule._table import Table, table
 
 __version__ = "0.1.0"
@@ -26,6 +28,7 @@ __all__ = [
     "ArrowBatchDataSource",
     "BasculeError",
     "ContractError",
+    "MemoryDataSource",
     "MismatchError",
     "Option",
     "OptionError",
@@ -34,24 +37,34 @@ __all__ = [
     "Statistics",
     "Table",
     "clear_cache",
+    "concat",
     "connect",
     "declared",
     "extension_path",
+    "map_batches",
     "report_metric",
     "scans",
+    "source",
     "table",
 ]
 
 # These need more of the package than a class that only imports the contract does.
-_LATER = ("Table", "table")
+_LATER = {
+    "MemoryDataSource": "_composed",
+    "Table": "_table",
+    "concat": "_composed",
+    "map_batches": "_composed",
+    "source": "_source_function",
+    "table": "_table",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from bascule import _table
+    import importlib
 
-    return getattr(_table, name)
+    return getattr(importlib.import_module(f"bascule.{_LATER[name]}"), name)
 
 
 def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:

@@ -75,7 +75,7 @@ def test_the_guides_class_works(tmp_path):
     "module",
     [
         *("bascule", "bascule.contract", "bascule.options", "bascule.duckdb", "bascule.polars", "bascule.datafusion"),
-        "bascule._table",
+        *("bascule._table", "bascule._composed", "bascule._source_function"),
     ],
 )
 def test_the_examples_of_docstrings_run(module):
