@@ -266,7 +266,8 @@ struct bsc_offsets {
 /* What a source that grows is asked, or told, beside its rows. */
 enum bsc_offset_question {
 	BSC_OFFSET_INITIAL, /* where does one begin who has read nothing? offsets: none */
-	BSC_OFFSET_LATEST,  /* where does the micro-batch end that begins at start? Not beyond end. Either may be none */
+	BSC_OFFSET_LATEST,  /* where does the micro-batch end that begins at start (none: all there is)? Not beyond end, or
+	                       none */
 	BSC_OFFSET_COMMIT,  /* all before end is read and kept. No answer */
 };
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule._locate import a
 from bascule._table import Table, table
+from bascule._table_source import specs_of
 from bascule.contract import Statistics
 from bascule.errors import BasculeError
 
@@ -173,10 +174,15 @@ class _Concat:
         return Statistics(sum(one.num_rows or 0 for one in found if one), all(one.exact for one in found if one))
 
     def plan_partitions(
-        self, options: Any, *, columns: Sequence[str] | None = None, filters: Sequence[Filter] = ()
+        self,
+        options: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Filter] = (),
+        portable: bool = False,
     ) -> list[dict[str, Any]]:
-        plans = [_asked(one, columns).read(hints=filters, portable=True).plan for one in self.tables]
-        return [{"table": i, "spec": plan.spec(k)} for i, plan in enumerate(plans) for k in range(plan.partition_count)]
+        reads = [_asked(one, columns).read(hints=filters, portable=portable) for one in self.tables]
+        return [spec for i, read in enumerate(reads) for spec in specs_of(read, table=i)]
 
     def read_partition(
         self,
@@ -199,9 +205,10 @@ class _Mapped:
     def infer_schema(self, options: Any) -> pa.Schema:
         return self.schema
 
-    def plan_partitions(self, options: Any, *, filters: Sequence[Filter] = ()) -> list[dict[str, Any]]:
-        plan = self.table.read(hints=self._pushable(filters), portable=True).plan
-        return [{"spec": plan.spec(i)} for i in range(plan.partition_count)]
+    def plan_partitions(
+        self, options: Any, *, filters: Sequence[Filter] = (), portable: bool = False
+    ) -> list[dict[str, Any]]:
+        return specs_of(self.table.read(hints=self._pushable(filters), portable=portable))
 
     def read_partition(
         self, partition_spec: dict[str, Any], options: Any, *, filters: Sequence[Filter] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 import sys
 import threading
 import types
@@ -16,6 +17,8 @@ from typing import Any
 __all__ = ["class_of", "find", "name_of"]
 
 _named: weakref.WeakValueDictionary[tuple[str, str], type] = weakref.WeakValueDictionary()
+_names: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
+_numbers = itertools.count(1)
 _lock = threading.Lock()
 
 
@@ -25,19 +28,20 @@ def find(module: str, name: str) -> type | None:
 
 
 def name_of(cls: type) -> str:
-    """``module:Class``, by which this process finds the class as long as somebody holds it."""
+    """``module:Class``, by which this process finds the class as long as somebody holds it: this one, though another of its
+    name takes its place.
+    """
     module, name = cls.__module__, cls.__qualname__
     if _attribute(module, name) is cls:
         return f"{module}:{name}"
     with _lock:
-        for number in itertools.count(1):
-            name = cls.__name__ if number == 1 else f"{cls.__name__}_{number}"
-            known = _named.get((module, name))
-            if known is None and _attribute(module, name) is None:
-                _named[module, name] = known = cls
-            if known is cls:
-                break
-    return f"{module}:{name}"
+        known = _names.get(cls)
+        if known is None:
+            # A number that no other class gets, so that no name ever means two.
+            word = re.sub(r"\W", "_", cls.__name__)
+            known = _names[cls] = f"{word}__{next(_numbers)}"
+            _named[module, known] = cls
+    return f"{module}:{known}"
 
 
 def class_of(instance: object) -> type:
@@ -46,7 +50,15 @@ def class_of(instance: object) -> type:
 
     def made(kind: type) -> Any:
         new = copy.copy(instance)
-        new.__class__ = kind
+        try:
+            object.__setattr__(new, "__class__", kind)  # the class may be a frozen dataclass
+        except (
+            TypeError
+        ):  # or one of __slots__, whose layout is another than that of the class which a worker unpickled
+            new = object.__new__(kind)
+            for slot in (slot for base in cls.__mro__ for slot in vars(base).get("__slots__", ())):
+                if hasattr(instance, slot):
+                    object.__setattr__(new, slot, getattr(instance, slot))
         return new
 
     body = {
@@ -56,6 +68,8 @@ def class_of(instance: object) -> type:
         "__new__": made,
         "__init__": lambda self: None,
         "close": None,
+        # The layout is the class's: one of __slots__ alone has no room for more.
+        **({} if hasattr(instance, "__dict__") else {"__slots__": ()}),
     }
     return types.new_class(cls.__name__, (cls,), exec_body=lambda namespace: namespace.update(body))
 

@@ -61,7 +61,7 @@ def _binary(op: str, parts: list[pl.Expr], schema: pl.Schema) -> f.Filter | None
         a, b = _said(left, schema), _said(right, schema)
         if a is None or b is None:
             return None
-        return f.And(a, b) if op.endswith("And") else f.Or(a, b)
+        return a & b if op.endswith("And") else a | b
     if op in _NEGATED:
         said = _binary(_NEGATED[op], parts, schema)
         return None if said is None else f.Not(said)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -34,27 +37,44 @@ def read_ahead(
 
     What a partition raises is raised here, where its turn comes; nothing of it is lost before.
     """
-    shared = _Shared(n_partitions, max_bytes, ordered, threads)
+    shared = _Shared(n_partitions, max_bytes, ordered, threads, cancel)
     workers = [
         threading.Thread(target=shared.work, args=(open_partition,), name=f"bascule-read-{i}", daemon=True)
         for i in range(min(threads, n_partitions))
     ]
-    for worker in workers:
-        worker.start()
-    ended = False
     try:
-        yield from shared.batches()
-        ended = True
-    finally:
-        shared.stop()
-        if not ended:
-            cancel()
         for worker in workers:
-            worker.join(_JOIN_S)
+            try:
+                worker.start()
+            except RuntimeError:  # there can't be more of them
+                if not shared.threads:
+                    raise
+                break
+            shared.threads.append(worker)
+        _running.add(shared)
+        yield from shared.batches()
+        shared.is_through = True
+    finally:
+        # Behind the interpreter's end a thread may have been stopped with the lock in its hands.
+        if not sys.is_finalizing():
+            shared.end()
+
+
+#: Reads that aren't through, to be ended while the interpreter is whole.
+_running: weakref.WeakSet[_Shared] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    for shared in list(_running):
+        shared.end()
 
 
 class _Shared:
-    def __init__(self, n: int, max_bytes: int, ordered: bool, threads: int) -> None:
+    def __init__(self, n: int, max_bytes: int, ordered: bool, threads: int, cancel: Callable[[], None]) -> None:
+        self.threads: list[threading.Thread] = []
+        self.is_through = False
+        self._cancel = cancel
         self._n = n
         self._max_bytes = max_bytes
         self._ordered = ordered
@@ -121,6 +141,8 @@ class _Shared:
         while self._running:
             with self._changed:
                 while not (queue := self._queue(self._turn)):
+                    if self._stopped:
+                        return
                     self._changed.wait()
                 item = queue.popleft()
                 if item is None:
@@ -138,8 +160,14 @@ class _Shared:
             if item is not None:
                 yield item
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Nobody wants more: the threads end, and are waited for."""
+        _running.discard(self)
         with self._changed:
             self._stopped = True
             self._queues.clear()
             self._changed.notify_all()
+        if not self.is_through:
+            self._cancel()
+        for thread in self.threads:
+            thread.join(_JOIN_S)

@@ -64,7 +64,11 @@ def _class_of(function: Callable[..., Any], partitions: Any, schema: Any) -> typ
     body = {
         "OPTIONS": options,
         "_function": staticmethod(function),
-        "_partitions": staticmethod(partitions) if callable(partitions) else partitions,
+        "_partitions": staticmethod(partitions)
+        if callable(partitions)
+        else partitions
+        if partitions is None
+        else tuple(partitions),
         "_schema": staticmethod(schema)
         if callable(schema)
         else schema

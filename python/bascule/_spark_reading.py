@@ -34,6 +34,8 @@ __all__ = ["PUSHDOWN", "FilteringReader", "StreamReader", "TableReader", "in_sai
 
 #: As many rows as there may be: what tells a micro-batch, whose size is the class's own matter, from "all there is".
 _NO_LIMIT = 2**63 - 1
+#: After so many micro-batches ahead a source's end is what it says: it may grow as fast as it is asked.
+_MOST_STEPS = 1000
 
 
 #: The adapter's own option: see docs/spark.md.
@@ -193,15 +195,26 @@ class StreamReader(_Reading, DataSourceStreamReader, SupportsTriggerAvailableNow
 
     def latestOffset(self, start: dict[str, Any] | None = None, limit: Any = None) -> dict[str, Any]:
         """Before Spark 4.2 without its arguments."""
-        everything = ReadAllAvailable is not None and isinstance(limit, ReadAllAvailable)
-        begin = None if start is None or everything else _offsets.dump(start)
-        return _offsets.load(self._opened().offset(Question.LATEST, begin, self._target))
+        if start is None or (ReadAllAvailable is not None and isinstance(limit, ReadAllAvailable)):
+            return _offsets.load(self._target or self._everything())
+        return _offsets.load(self._opened().offset(Question.LATEST, _offsets.dump(start), self._target))
 
     def getDefaultReadLimit(self) -> Any:
         return ReadMaxRows(_NO_LIMIT)
 
     def prepareForTriggerAvailableNow(self) -> None:
-        self._target = self._opened().offset(Question.LATEST)
+        self._target = self._everything()
+
+    def _everything(self) -> str:
+        """Where the source ends now: asked on from there, in case the class divides what there is without a start, too."""
+        source = self._opened()
+        end = source.offset(Question.LATEST)
+        for _ in range(_MOST_STEPS):
+            further = source.offset(Question.LATEST, end)
+            if further == end:
+                break
+            end = further
+        return end
 
     def reportLatestOffset(self) -> dict[str, Any] | None:
         # Asked whenever latestOffset is: to ask the class again would double what it costs.

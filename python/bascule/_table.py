@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import difflib
 import os
+import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from bascule import _native, _objects
+from bascule import _locate, _native, _objects
 from bascule._locate import a
-from bascule.contract import Statistics
+from bascule.contract import Option, Statistics
 from bascule.errors import BasculeError, OptionError, mask
 from bascule.filters import Filter
-from bascule.options import Options, is_secret_name
+from bascule.options import Options
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,37 +114,77 @@ class _Bound:
         self.locator = locator
         self.cls = cls
         self.options = options
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._opened: tuple[int, _native.Source, pa.Schema] | None = None
+        self._opened: tuple[_native.Source, pa.Schema] | None = None
+
+    @property
+    def label(self) -> str:
+        """What the source is called, in texts."""
+        return self.locator if self.cls is None else f"{self.cls.__module__}:{self.cls.__qualname__}"
 
     def __getstate__(self) -> dict[str, Any]:
         return {"locator": self.locator, "cls": self.cls, "options": self.options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        cls = state["cls"]
-        self.__init__(_objects.name_of(cls) if cls else state["locator"], cls, state["options"])  # type: ignore[misc]
+        self.__init__(state["locator"], state["cls"], state["options"])  # type: ignore[misc]
 
     def opened(self) -> tuple[_native.Source, pa.Schema]:
-        """The open source and its schema; a forked child opens its own."""
+        """The open source and its schema; a forked child opens its own, and leaves its parent's alone."""
         import pyarrow as pa
 
+        if self._pid != os.getpid():
+            _of_parents.append(self._opened)
+            self._begin()
         with self._lock:
-            if self._opened is None or self._opened[0] != os.getpid():
-                source = _native.Source(self.locator, self.options)
-                self._opened = os.getpid(), source, pa.schema(source)
-            return self._opened[1:]
+            if self._opened is None:
+                # By the class itself: in its module another may have taken its name.
+                locator = self.locator if self.cls is None else _objects.name_of(self.cls)
+                source = _native.Source(locator, self.options)
+                self._opened = source, pa.schema(source)
+            return self._opened
 
     @property
     def workers(self) -> int | None:
-        return next((int(v) for name, v in self.options.items() if name.casefold() == "bascule_workers"), None)
+        given = next((v for name, v in self.options.items() if name.casefold() == "bascule_workers"), "")
+        return int(given) if given.isdecimal() else None
 
     def shown(self) -> dict[str, str]:
         """The options, without secrets."""
-        return {name: "***" if is_secret_name(name) else self.masked(value) for name, value in self.options.items()}
+        options = self._marked()
+        secrets = options.secrets()
+        if self._declarations() is None:  # which are secret is not known yet
+            return dict.fromkeys(options, "***")
+        return {name: mask(value, secrets) for name, value in options.items()}
 
     def masked(self, text: str) -> str:
         """A text without what is secret among the options."""
-        return mask(text, Options(list(self.options.items())).secrets())
+        return mask(text, self._marked().secrets())
+
+    def _marked(self) -> Options:
+        options = Options(list(self.options.items()))
+        options.mark_secrets(self._declarations() or ())
+        return options
+
+    def _declarations(self) -> tuple[Option, ...] | None:
+        """What the class declares; None where it isn't loaded here."""
+        cls = self.cls
+        if cls is None:
+            kind, module, name = _native.parse_locator(self.locator)
+            if kind == 0 and module in sys.modules:
+                with contextlib.suppress(BasculeError):
+                    cls = _locate.from_module(module, name)
+        if cls is None:
+            return None
+        declared = getattr(cls, "OPTIONS", ())
+        return tuple(o for o in declared if isinstance(o, Option)) if isinstance(declared, (tuple, list)) else ()
+
+
+#: Sources that a parent has open, kept for good in its forked children: to close them is its own.
+_of_parents: list[object] = []
 
 
 class Table:
@@ -179,7 +221,7 @@ class Table:
     @property
     def source(self) -> str:
         """``pkg.mod:Class``, for messages."""
-        return self._bound.locator
+        return self._bound.label
 
     def statistics(self) -> Statistics | None:
         """What the class says of its size, of all rows and columns; None: nothing."""
@@ -248,7 +290,7 @@ class Table:
     def count(self) -> int:
         """How many rows there are: without reading where every partition says so."""
         read = self.read(columns=())
-        known = read.plan.row_count
+        known = read.row_count
         n = known if known is not None else sum(batch.num_rows for batch in self._batches(read, ordered=False))
         return n if self._limit is None else min(n, self._limit)
 
@@ -290,13 +332,22 @@ class Table:
         """The same for ``async for``: other tasks run while one is waited for."""
         import asyncio
 
-        batches = await asyncio.to_thread(self.batches, ordered=ordered)
-        nothing = object()
+        read = await asyncio.to_thread(self.read)
+        batches, nothing = self._batches(read, ordered=ordered), object()
+        pending: asyncio.Future[Any] | None = None
         try:
-            while (batch := await asyncio.to_thread(next, batches, nothing)) is not nothing:
+            while True:
+                pending = asyncio.ensure_future(asyncio.to_thread(next, batches, nothing))
+                batch = await asyncio.shield(pending)
+                if batch is nothing:
+                    return
                 yield batch
         finally:
-            await asyncio.to_thread(batches.close)  # type: ignore[attr-defined]
+            if pending is not None and not pending.done():
+                read.cancel()  # the thread is within the class
+                await asyncio.wait([pending])
+                pending.exception()
+            await asyncio.to_thread(batches.close)
 
     def to_arrow(self) -> pa.Table:
         """All of it, as a ``pyarrow.Table``."""
@@ -400,7 +451,7 @@ class Table:
         ordered: bool = True,
         threads: int | None = None,
         max_bytes: int = READ_AHEAD,
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The batches of a plan, up to the limit."""
         from bascule._read_ahead import read_ahead
 

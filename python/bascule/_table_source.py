@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bascule._table import Table
+    from bascule._trusted import TrustedRead
     from bascule.contract import Statistics
     from bascule.filters import Filter
 
-__all__ = ["source_of"]
+__all__ = ["source_of", "specs_of"]
 
 
 class TableSource:
@@ -30,12 +31,16 @@ class TableSource:
         return self.table.statistics() if self.table.is_whole else None
 
     def plan_partitions(
-        self, options: Any, *, columns: Sequence[str] | None = None, filters: Sequence[Filter] = ()
+        self,
+        options: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Filter] = (),
+        portable: bool = False,
     ) -> list[dict[str, Any]]:
         if self.table.is_limited:
             return [{}]
-        read = self._asked(columns).read(hints=filters, portable=True)
-        return [{"spec": read.plan.spec(i)} for i in range(read.partition_count)]
+        return specs_of(self._asked(columns).read(hints=filters, portable=portable))
 
     def read_partition(
         self,
@@ -53,6 +58,23 @@ class TableSource:
 
     def _asked(self, columns: Sequence[str] | None) -> Table:
         return self.table if columns is None else self.table.select(columns)
+
+
+class _Spec(dict[str, Any]):
+    """A partition of a table's. Here it keeps the plan, which may hold what its specs need; a pickled copy is a dict."""
+
+    read: TrustedRead | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def specs_of(read: TrustedRead, **more: Any) -> list[dict[str, Any]]:
+    """The partitions of a read, as specs of a source that is made of it."""
+    specs = [_Spec(more, spec=read.plan.spec(i)) for i in range(read.partition_count)]
+    for spec in specs:
+        spec.read = read
+    return list(specs)
 
 
 def source_of(table: Table) -> type:

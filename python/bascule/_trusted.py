@@ -79,6 +79,11 @@ class TrustedRead:
         self._scan.cancel()
 
     @property
+    def row_count(self) -> int | None:
+        """How many rows there are, before the limit, where every partition says so; None: they must be counted."""
+        return None if self.residual else self.plan.row_count
+
+    @property
     def partition_count(self) -> int:
         return self.plan.partition_count
 

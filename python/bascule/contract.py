@@ -126,8 +126,9 @@ class ArrowBatchDataSource(ABC):
       ``plan_partitions``: a source that grows, which an engine reads as a stream of micro-batches. An offset is a
       dict of what JSON has that says how far one has read. ``plan_partitions`` plans the rows from ``start``, before
       ``end``: the same ones whenever it is asked; both are None where the table is read as a whole. ``latest_offset``
-      may take ``start``, where the next micro-batch begins, to end it before all there is, and ``end``, which it then
-      must not go beyond. ``commit_offset(offset, options)``, if there, is told what was read and kept.
+      says where all ends that there is; it may take ``start``, where the next micro-batch begins, to end that before
+      all there is (``start`` None: all), and ``end``, which it then must not go beyond. ``commit_offset(offset,
+      options)``, if there, is told what was read and kept. Any instance may be asked: nothing rests on what one keeps.
     - keyword-only ``portable`` on ``plan_partitions``: true where the partitions are read on other machines, when this
       plan may be gone, as in Spark: what lives with it (a session's snapshot) can't be in a spec then.
     - ``close()``: called once per instance, after its last read, however the

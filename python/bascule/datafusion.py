@@ -73,12 +73,19 @@ class _Query:
 
     def __init__(self, table: Table, filter: pc.Expression | None) -> None:
         from bascule.filters import Exactness, from_arrow
+        from bascule.filters._from_arrow import is_plain_sql
 
         self._table = table
         self._filters: list[Filter | pc.Expression] = []
         if filter is not None:
-            said = from_arrow(filter, table.schema, nan_is_greatest=True)
-            self._filters = [said.expression if said.exactness is Exactness.EXACT else filter]
+            said = from_arrow(filter, table.schema, sql=True)
+            exact = said.exactness is Exactness.EXACT
+            if not exact and not is_plain_sql(filter, table.schema):
+                # DataFusion doesn't look again: rather no rows than wrong ones.
+                raise BasculeError(
+                    f"{table.source}: the predicate {filter} that DataFusion pushed can't be said exactly"
+                )
+            self._filters = [said.expression if exact else filter]
         # Kept: a class's specs may live as long as their plan.
         self._planned = table.where(*self._filters).read()
         self.specs = [self._planned.plan.spec(i) for i in range(self._planned.partition_count)]

@@ -6,6 +6,7 @@ can't be said is none the worse. The streaming engine reads the same way.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from bascule._polars_filters import translated
 
 if TYPE_CHECKING:
     from bascule._table import Table
+    from bascule.filters import Filter
 
 __all__ = ["scan"]
 
@@ -40,7 +42,10 @@ def scan(table: Table) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         asked = table if with_columns is None else table.select(with_columns)
         asked = asked if n_rows is None else asked.limit(n_rows)
-        hints = [] if predicate is None else translated(predicate, schema)
+        hints: list[Filter] = []
+        if predicate is not None:
+            with contextlib.suppress(Exception):  # what can't be said is none the worse
+                hints = translated(predicate, schema)
         yield _frame(asked.schema.empty_table())  # of a table without rows there is nothing else
         for batch in asked.hinted(hints):
             frame = _frame(batch)

@@ -61,6 +61,14 @@ class GoesBack(Grows):
         return {"n": (start["n"] + 30) % 90 if start else 100}
 
 
+class EndsEarly(Grows):
+    """Takes the beginning for its start where none is given."""
+
+    def latest_offset(self, options: Any, *, start: Any = None, end: Any = None) -> dict[str, Any]:
+        latest = end["n"] if end else 100
+        return {"n": min(latest, (start or {"n": 0})["n"] + 30)}
+
+
 class NumbersPerRead(Grows):
     """Numbers its rows as they are read."""
 

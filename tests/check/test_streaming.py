@@ -52,6 +52,12 @@ def test_a_class_that_gets_it_wrong(cls, message):
     assert message in result.reasons[0]
 
 
+def test_an_end_that_is_not_all_is_told(length):
+    result = found(streams.EndsEarly)
+    assert result.status == "warning"
+    assert 'without start returned {"n":30}, and asked on from there {"n":60}' in result.reasons[0]
+
+
 def test_offsets_that_are_none(length):
     result = found("growingsources:OffsetIs", {**length, "offset": "tuple"})
     assert "latest_offset returned the offset" in result.reasons[0]

@@ -59,7 +59,7 @@ def test_arrows_nan_is_not_ours():
     exactly(Y.is_null(nan_is_null=True), fl.Or(fl.IsNull("y"), fl.EqualTo("y", NAN)))
 
 
-def test_an_engine_that_means_nan_as_we_do_is_read_exactly():
+def test_what_an_engine_wrote_sql_as_is_read_exactly():
     x, schema = pc.field("x"), pa.schema({"x": pa.float64(), "i": pa.int64()})
     nan = float("nan")
     for expression, said in (
@@ -67,8 +67,10 @@ def test_an_engine_that_means_nan_as_we_do_is_read_exactly():
         (x < nan, fl.LessThan("x", nan)),
         (~(x >= 5.0), fl.LessThan("x", 5.0)),
         ((x == nan) | (pc.field("i") == 1), fl.Or(fl.EqualTo("x", nan), fl.EqualTo("i", 1))),
+        (x.isin([0.0, 1.0]), fl.In("x", [0.0, 1.0])),
+        (~pc.field("i").isin([1, 2]), fl.Not(fl.In("i", [1, 2]))),
     ):
-        read = fl.from_arrow(expression, schema, nan_is_greatest=True)
+        read = fl.from_arrow(expression, schema, sql=True)
         assert (read.expression, read.exactness) == (said, Exactness.EXACT)
 
 

@@ -118,3 +118,23 @@ def test_the_end_of_a_program_with_an_open_reader(executor):
     print(reader.read_next_batch().num_rows, next(batches).num_rows)
     """)
     assert said == "5 5\n"
+
+
+def test_a_forked_child_closes_nothing_of_its_parents():
+    said = run("""
+    import os
+    class Connected:
+        def __init__(self): self.pid = os.getpid()
+        def infer_schema(self, options): return pa.schema([("n", pa.int64())])
+        def plan_partitions(self, options): return [{}]
+        def read_partition(self, spec, options): yield pa.record_batch({"n": [1]})
+        def close(self): print("closed", self.pid == os.getpid(), flush=True)
+    numbers = bascule.table(Connected)
+    assert numbers.count() == 1
+    if os.fork() == 0:
+        assert numbers.count() == 1
+        del numbers
+        os._exit(0)
+    os.wait()
+    """)
+    assert set(said.splitlines()) == {"closed True"}

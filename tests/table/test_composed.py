@@ -79,6 +79,11 @@ def test_a_function_is_a_source(executor):
     assert squares.__doc__ == "Squares."
 
 
+def test_partitions_of_an_iterator_are_there_again():
+    once = bascule.source(partitions=(i for i in range(3)))(lambda i: iter([pa.record_batch({"i": [i]})]))
+    assert [bascule.table(once).count() for _ in range(2)] == [3, 3]
+
+
 def test_a_functions_parameters_are_its_options():
     assert [(o.name, o.type, o.default, o.required) for o in by_day.OPTIONS] == [
         ("first", int, None, True),

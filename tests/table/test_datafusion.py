@@ -63,6 +63,50 @@ def test_comparisons_answer_as_datafusion_does(context, compare, value):
         assert ours.get("i", []) == theirs.get("i", []), where
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(
+            "a NOT IN (1, 2, 7, 8)",
+            "a IN (1, 2, 7, 8)",
+            "NOT (a IN (1, 2, 7, 8)) OR a = 1",
+            "a NOT IN (1, 2, 7, 8, NULL)",
+        ),
+        *(
+            "NOT (a IN (1, 2, 7, 8) AND a < 100)",
+            "a IN (1, 2, 3, NULL)",
+            "x NOT IN (1.0, 2.0, 3.0, 4.0)",
+            "x IN (2.0, 9, 8, 7)",
+        ),
+        *("s NOT IN ('a', 'b', 'c', 'd')", "s IN ('', 'b', 'c', 'd')", "a BETWEEN 2 AND 5", "a NOT BETWEEN 2 AND 5"),
+        *(
+            "a IS NULL OR s = 'a'",
+            "NOT (a IS NULL) AND s IS NULL",
+            "NOT (a = 1 OR s = 'a')",
+            "a <> 1",
+            "b",
+            "NOT b",
+            "b IS NULL",
+        ),
+    ],
+)
+def test_nulls_answer_as_datafusion_does(context, where):
+    table = pa.table(
+        {
+            "a": [1, 2, 3, None, 5],
+            "x": [0.0, -0.0, None, float("nan"), 2.0],
+            "s": ["a", None, "", "é", "b"],
+            "b": [True, False, None, True, False],
+            "i": range(5),
+        }
+    )
+    testsources.Yields.schema, testsources.Yields.items = table.schema, [table]
+    register(context, "ours", bascule.table(testsources.Yields))
+    context.register_record_batches("theirs", [table.to_batches()])
+    ours, theirs = (rows(context, f"SELECT i FROM {name} WHERE {where} ORDER BY i") for name in ("ours", "theirs"))
+    assert ours.get("i", []) == theirs.get("i", [])
+
+
 def test_failures_name_source_and_partition(context):
     register(context, "broken", bascule.table("sparksources:ReadRaises"))
     with pytest.raises(

@@ -109,6 +109,14 @@ def test_what_the_table_was_asked_holds(days, engine):
     assert asked.head(2).collect(engine=engine)["id"].to_list() == [11, 12]
 
 
+@pytest.mark.parametrize("n", [100, 3000])
+def test_long_chains_of_predicates(days, engine, n):
+    either = pl.any_horizontal(*(pl.col("id") == i for i in range(0, n, 7))) if n > 100 else None
+    for i in range(0, n, 7) if either is None else ():
+        either = pl.col("id") == i if either is None else either | (pl.col("id") == i)
+    assert days.to_polars().filter(either).collect(engine=engine)["id"].to_list() == list(range(0, 100, 7))
+
+
 def test_a_table_without_rows(engine):
     frame = bascule.table("testsources:Numbers", partitions=0).to_polars()
     assert frame.collect(engine=engine).schema == frame.collect_schema()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import decimal
 import gc
@@ -79,6 +80,48 @@ def test_a_class_of_a_function_is_read_here_and_by_workers(executor):
     assert bascule.table(made_here(), executor=executor).to_arrow()["n"].to_pylist() == [0, 1, 2]
     one, other = (bascule.table(made_here(n), executor=executor) for n in (1, 5))
     assert (one.count(), other.count()) == (1, 5)
+
+
+def test_a_class_whose_name_another_takes_stays_the_one_that_was_given(monkeypatch):
+    first, second = made_here(1), made_here(2)
+    module = sys.modules[__name__]
+    early = bascule.table(first)
+    monkeypatch.setattr(module, "Mine", second, raising=False)
+    for cls in (first, second):
+        cls.__qualname__ = "Mine"
+    late, unread = bascule.table(second), bascule.table(second)
+    assert (early.count(), late.count(), bascule.table(first).count()) == (1, 2, 1)
+    monkeypatch.setattr(module, "Mine", first)
+    assert (unread.count(), late.count()) == (2, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(testsources.Numbers):
+    partitions: int = 3
+
+    def plan_partitions(self, options):
+        return super().plan_partitions({**options, "partitions": str(self.partitions)})
+
+
+class Slots:
+    __slots__ = ("rows",)
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def infer_schema(self, options):
+        return pa.schema([("n", pa.int64())])
+
+    def plan_partitions(self, options):
+        return [{}]
+
+    def read_partition(self, partition_spec, options):
+        yield pa.record_batch({"n": range(self.rows)})
+
+
+@pytest.mark.parametrize(("instance", "rows"), [(Frozen(5), 50), (Slots(7), 7)], ids=["frozen", "slots"])
+def test_instances_of_any_shape(instance, rows, executor):
+    assert bascule.table(instance, executor=executor).count() == rows
 
 
 def test_an_instance_keeps_what_it_holds_and_is_not_closed(executor):
@@ -211,6 +254,13 @@ def test_counting_reads_nothing_where_every_partition_says_its_rows(executor):
     assert days.where(f.EqualTo("id", 42)).count() == 1
 
 
+@pytest.mark.parametrize("predicate", [pc.field("id") + 1 > 50, pc.scalar(False), f.GreaterThan("id", 48)], ids=str)
+def test_counting_sees_predicates_that_nobody_was_told(executor, predicate):
+    asked = bascule.table(pushsources.Days, executor=executor).where(predicate)
+    assert asked.count() == asked.to_arrow().num_rows < 100
+    assert asked.limit(3).count() == asked.limit(3).to_arrow().num_rows
+
+
 def test_statistics(executor):
     assert bascule.table("testsources:Numbers", executor=executor).statistics() is None
 
@@ -249,6 +299,27 @@ def test_async_batches_let_other_tasks_run(numbers):
         return rows
 
     assert asyncio.run(main()) == 45
+
+
+def test_a_task_that_is_cancelled_ends_the_read(executor):
+    class Sleeps(testsources.Numbers):
+        def read_partition(self, partition_spec, options):
+            yield next(super().read_partition(partition_spec, options))
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                time.sleep(0.01)
+
+    async def main():
+        seen = 0
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                async for _ in bascule.table(Sleeps, executor=executor).batches_async():
+                    seen += 1
+        assert seen >= 1
+        assert time.monotonic() - begun < 20
+
+    asyncio.run(main())
 
 
 def test_pandas(numbers):
@@ -358,6 +429,24 @@ def test_its_text_says_what_is_asked_and_no_secret():
     for text in (repr(asked), asked._repr_html_()):
         assert "hunter2" not in text
         assert "***" in text
+
+
+def test_options_that_a_class_calls_secret_are_hidden_and_so_are_all_until_it_is_known():
+    class Secretive(testsources.Numbers):
+        OPTIONS = (bascule.Option("dsn", secret=True), bascule.Option("n", int, default=1))
+
+    table = bascule.table(Secretive, dsn="canary", n=3)
+    for text in (repr(table), table._repr_html_()):
+        assert "canary" not in text
+        assert "3" in text
+    with pytest.raises(bascule.BasculeError) as e:
+        bascule.concat(table.limit(1))
+    assert "canary" not in str(e.value)
+    assert "canary" not in repr(bascule.table("not_imported_yet:Orders", dsn="canary"))
+
+
+def test_its_page_lists_columns_and_partitions():
+    table = bascule.table("testsources:Numbers", partitions=4)
     html = table._repr_html_()
     assert "4 partitions" in html
     assert "<td>x</td><td>double</td>" in html

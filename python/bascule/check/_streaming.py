@@ -28,6 +28,11 @@ def stream(subject: Subject, findings: Findings) -> None:
     with subject.attempt("as a stream"):
         subject.instance.offset(_offsets.METHODS[Question.INITIAL], "", "")
     first, last = _asked(subject, Question.INITIAL), _asked(subject, Question.LATEST)
+    if (further := _asked(subject, Question.LATEST, last)) != last:
+        findings.warnings.append(
+            f"{subject.label}: latest_offset without start returned {last}, and asked on from there {further}: without start it "
+            "says where all ends that there is. (Or the source grew meanwhile)"
+        )
     whole = _rows(subject, first, last)
     findings.notes.append(f"{counted(whole.n_rows, 'row')} from {first} to {last}")
     if difference := whole.compare(_between(subject, first, last)):

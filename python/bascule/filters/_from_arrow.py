@@ -39,7 +39,7 @@ from bascule.filters._tree import (
     StringStartsWith,
 )
 
-__all__ = ["columns_in", "from_arrow"]
+__all__ = ["columns_in", "from_arrow", "is_plain_sql"]
 
 _Read: TypeAlias = Translated[Filter]
 
@@ -61,12 +61,13 @@ _OTHERWISE: dict[type[Comparison], type[Comparison]] = {
 _STRINGS = {"starts_with": StringStartsWith, "ends_with": StringEndsWith, "match_substring": StringContains}
 
 
-def from_arrow(expression: pc.Expression, schema: pa.Schema, *, nan_is_greatest: bool = False) -> Translated[Filter]:
+def from_arrow(expression: pc.Expression, schema: pa.Schema, *, sql: bool = False) -> Translated[Filter]:
     """An expression of ``pyarrow.compute`` as a predicate.
 
     Args:
         schema: of the tables that the expression is for: the types of its columns.
-        nan_is_greatest: it is an engine's that means NaN as Bascule does, and not as Arrow.
+        sql: it is an engine's that writes SQL so, and means what Bascule does: NaN is the greatest value, and ``is_in`` is NULL
+            of NULL.
 
     Returns:
         A predicate that is true for every row for which Arrow says true, as exactly as can be. Arrow says false of
@@ -81,9 +82,22 @@ def from_arrow(expression: pc.Expression, schema: pa.Schema, *, nan_is_greatest:
     if not isinstance(expression, pc.Expression):
         raise TypeError(f"expected a pyarrow.compute.Expression, got {expression!r}")
     try:
-        return _Reader(schema, nan_is_greatest).read(_parsed(expression), True)
+        return _Reader(schema, sql).read(_parsed(expression), True)
     except (pa.ArrowNotImplementedError, RecursionError):  # A column by its position, options that have no pickle.
         return NO
+
+
+def is_plain_sql(expression: pc.Expression, schema: pa.Schema) -> bool:
+    """Whether an expression that SQL was written as says in Arrow what it said there: NaN and ``is_in`` aside."""
+    try:
+        node = _parsed(expression)
+    except (pa.ArrowNotImplementedError, RecursionError):
+        return False
+    return not any(pa.types.is_floating(schema.field(name).type) for name in _names(node)) and not _calls(node, "is_in")
+
+
+def _calls(node: _Node, function: str) -> bool:
+    return (node.kind == "call" and node.value == function) or any(_calls(n, function) for n in node.arguments)
 
 
 def columns_in(expression: pc.Expression) -> frozenset[str] | None:
@@ -143,9 +157,9 @@ def _node(tokens: Iterator[tuple[str, str]], batch: pa.RecordBatch) -> _Node:
 class _Reader:
     """Reads nodes; what it returns is true for every row for which the node is ``want``."""
 
-    def __init__(self, schema: pa.Schema, nan_is_greatest: bool) -> None:
+    def __init__(self, schema: pa.Schema, sql: bool) -> None:
         self.schema = schema
-        self.nan_is_greatest = nan_is_greatest
+        self.sql = sql
 
     def read(self, node: _Node, want: bool) -> _Read:
         if node.kind == "field_ref":
@@ -253,6 +267,10 @@ class _Reader:
             return NO
         null_too = len(valid) < len(scalars) and matching.as_py() == 0
         among = In(column.name, known)
+        if self.sql:
+            if len(known) < len(scalars):  # a NULL in the list: NULL of what is not in it
+                among = In(column.name, [*known, None])
+            return _exact(among if want else Not(among))
         exactness = Exactness.EXACT
         if pa.types.is_floating(column.type) and any(scalar.as_py() == 0 for scalar in known):
             # Arrow's is_in tells 0.0 from -0.0.
@@ -295,7 +313,7 @@ class _Reader:
                 return _exact(never if want else Not(never))
         if pa.types.is_date64(column.type):
             return _of_days(kind, column.name, literal, want)
-        if not pa.types.is_floating(column.type) or self.nan_is_greatest:
+        if not pa.types.is_floating(column.type) or self.sql:
             return _exact(_either(kind, column.name, literal, want))
         if pa.types.is_floating(literal.type) and literal.as_py() != literal.as_py():
             # Arrow: false, whatever the column's value.

@@ -93,13 +93,18 @@ class Filter:
             object.__setattr__(self, name, value)
 
     def __and__(self, other: Filter) -> And:
-        return And(self, other)
+        return And(*_children(self, And), *_children(other, And))
 
     def __or__(self, other: Filter) -> Or:
-        return Or(self, other)
+        return Or(*_children(self, Or), *_children(other, Or))
 
     def __invert__(self) -> Not:
         return Not(self)
+
+
+def _children(filter: Filter, kind: type[_Joined]) -> tuple[Filter, ...]:
+    """What ``filter`` joins, where it is of the kind; else itself: chains stay flat."""
+    return filter.children if isinstance(filter, kind) else (filter,)
 
 
 def name(column: str) -> str:

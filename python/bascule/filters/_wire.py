@@ -187,11 +187,22 @@ def sayable(filters: Iterable[Filter]) -> tuple[tuple[Filter, ...], bytes]:
     said = []
     for filter in filters:
         try:
+            if _depth(filter) > _MOST_DEPTH:
+                continue
             dump([filter])
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         said.append(filter)
     return tuple(said), dump(said)
+
+
+#: As src/filter/filter.c reads them, below the AND that joins all.
+_MOST_DEPTH = 60
+
+
+def _depth(filter: Filter) -> int:
+    children = (filter.child,) if isinstance(filter, Not) else getattr(filter, "children", ())
+    return 1 + max(map(_depth, children), default=0)
 
 
 def _put(out: bytearray, filter: Filter) -> None:
