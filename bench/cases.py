@@ -12,7 +12,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench import native, sources, spark
+from bench import native, sources, spark, table_object
 from bench.commands import commands
 from bench.databases import databases
 from bench.measure import (
@@ -345,4 +345,6 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "process-latency": process_latency,
     "process-repeats": process_repeats,
     **spark.CASES,
+    "table-reader": table_object.reader,
+    "table-engines": table_object.engines,
 }

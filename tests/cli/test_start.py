@@ -89,8 +89,8 @@ def test_doctor_finds_everything_in_order():
         == states["python(...) in DuckDB"]
         == "ok"
     )
-    assert states["datafusion"] == "adapter not built in this version"
-    assert {"polars", "pandas", "pyspark", "pysail", "adbc_driver_sqlite", "connectorx", "sqlglot"} <= states.keys()
+    assert states["polars"] == states["pandas"] == states["datafusion"] == "ok"
+    assert {"pyspark", "pysail", "adbc_driver_sqlite", "connectorx", "sqlglot"} <= states.keys()
 
 
 def test_doctor_says_what_is_broken_and_what_mends_it(tmp_path):

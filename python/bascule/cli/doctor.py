@@ -25,12 +25,10 @@ from bascule.errors import BasculeError
 __all__ = ["OneRow", "command"]
 
 _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
-_ADAPTERS = {"pyspark": "spark", "pysail": "spark"}
 _DRIVERS = {
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
     "scripts": ("packaging", "uv"),
 }
-_NO_ADAPTER = "adapter not built in this version"
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
 _BROKEN = ("broken", "too new", "too old")
 
@@ -136,14 +134,14 @@ def _pyarrow() -> _Finding:
 
 
 def _engine(name: str) -> _Finding:
-    """An engine and its adapter, which is the module of its name."""
+    """An engine that there is an adapter for."""
     version = _version(name)
-    if importlib.util.find_spec(f"bascule.{_ADAPTERS.get(name, name)}") is None:
-        return _Finding("engine", name, _NO_ADAPTER, version or "")
-    mend = f"pip install 'bascule[{name}]'"
+    mend = "pip install 'bascule[duckdb]'" if name == "duckdb" else f"pip install {name}"
     works_with = _works_with(name)
     if version is None:
         return _Finding("engine", name, "missing", "", works_with, mend)
+    if name == "pandas":  # pyarrow makes its frames: there is nothing of ours to try
+        return _Finding("engine", name, "ok", version)
     if works_with and version != works_with:
         state = "too new" if _ordered(version) > _ordered(works_with) else "too old"
         return _Finding("engine", name, state, version, works_with, mend)

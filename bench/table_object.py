@@ -1,0 +1,175 @@
+"""The table object: what its threads and workers gain, and what each library pays for it over a hand-written way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+import bascule
+from bench import process_sources
+from bench.measure import Case, Figure, alternate, check, ratios, scaled, stopwatch
+from bench.sources import wide_batch
+
+ROWS = 1 << 16
+BATCH_S = 0.010
+
+
+class Sleeps:
+    """Partitions of `batches` batches, each of which is waited for."""
+
+    def infer_schema(self, options: Mapping[str, str]) -> pa.Schema:
+        return pa.schema({"n": pa.int64()})
+
+    def plan_partitions(self, options: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [{}] * int(options["partitions"])
+
+    def read_partition(self, partition_spec: dict[str, Any], options: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+        for n in range(int(options["batches"])):
+            time.sleep(BATCH_S)
+            yield pa.record_batch({"n": [n]})
+
+
+def reader(quick: bool) -> Case:
+    """Two partitions at a time against one."""
+    n_batches, n = (10, 3) if quick else (50, 9)
+    loops = process_sources.calibrated(0.020)
+    sleeps = bascule.table(Sleeps, partitions=2, batches=n_batches)
+    options = {"partitions": 2, "batches": n_batches // 2, "loops": loops}
+    held = bascule.table("bench.process_sources:Busy", options, executor="inprocess")
+    worked = bascule.table("bench.process_sources:Busy", options, executor="process", workers=2)
+
+    def read(table: bascule.Table, rows: int, **how: Any) -> Callable[[], float]:
+        def run() -> float:
+            seconds, seen = stopwatch(lambda: sum(batch.num_rows for batch in table.to_reader(**how)))
+            check("rows", seen, rows)
+            return seconds
+
+        return run
+
+    one, two = alternate(n, read(sleeps, 2 * n_batches, threads=1), read(sleeps, 2 * n_batches))
+    lock, workers = alternate(n, read(held, 2 * (n_batches // 2)), read(worked, 2 * (n_batches // 2)))
+    figures = [
+        Figure("a source that waits: one thread over two", "x", ratios(one, two), 1.9, scaled(two, 1e3), scaled(one, 1e3), "ms", True),
+        Figure("a source that holds Python's lock: in-process over two workers", "x", ratios(lock, workers), 1.8, scaled(workers, 1e3), scaled(lock, 1e3), "ms", True),
+    ]  # fmt: skip
+    setup = (
+        f"to_reader() over 2 partitions: {n_batches} batches each that take 10 ms of sleep; {n_batches // 2} each that take 20 ms of "
+        f"Python. {n} runs of the sides in turn"
+    )
+    return Case("A table's reader: partitions at a time", setup, figures, ("two at a time", "one"))
+
+
+# ---- libraries ----
+
+
+def engines(quick: bool) -> Case:
+    """Each library over our table, and over the same batches as a hand-written adapter hands them over."""
+    n_batches, n = (20, 3) if quick else (200, 9)
+    batch = wide_batch(ROWS)
+    options = {"rows": ROWS, "batches": n_batches, "partitions": 2}
+    table = bascule.table("bench.sources:Wide", options)
+    rows = 2 * n_batches * ROWS
+    names = batch.schema.names
+    answer = rows // ROWS * sum(pa.compute.sum(batch[name]).as_py() for name in names[:-1])
+
+    def sides(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[list[float], list[float]]:
+        def timed(run: Callable[[], float]) -> Callable[[], float]:
+            def side() -> float:
+                seconds, seen = stopwatch(run)
+                check("the sum", seen, answer)
+                return seconds
+
+            return side
+
+        a, b = alternate(n, timed(ours), timed(theirs))
+        return a, b
+
+    figures = []
+    for name, (ours, theirs) in {
+        "Polars, a LazyFrame over an io plugin": _polars(table, batch, 2 * n_batches),
+        "DataFusion, a dataset": _datafusion(table, batch, n_batches),
+        "DuckDB, a RecordBatchReader": _duckdb(table, batch, 2 * n_batches),
+    }.items():
+        a, b = sides(ours, theirs)
+        figures.append(Figure(name, "x", ratios(b, a), 0.9, scaled(a, 1e3), scaled(b, 1e3), "ms", True))
+    setup = (
+        f"{rows / 1e6:.0f} M rows of nine columns in batches of 65,536, 2 partitions; the sum of every number. By hand: the same "
+        f"batches, handed over by code for that library alone, in one partition but for DataFusion. {n} runs in turn"
+    )
+    return Case(
+        "Libraries over a table: the speed of a hand-written way, and ours", setup, figures, ("ours", "by hand")
+    )
+
+
+def _polars(table: bascule.Table, batch: pa.RecordBatch, n: int) -> tuple[Callable[[], float], Callable[[], float]]:
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    sums = pl.sum_horizontal(pl.col(name).sum() for name in batch.schema.names[:-1])
+    schema = pl.from_arrow(batch).schema  # type: ignore[union-attr]
+
+    def read(with_columns: Any, predicate: Any, n_rows: Any, batch_size: Any) -> Iterator[pl.DataFrame]:
+        for _ in range(n):
+            yield pl.from_arrow(batch if with_columns is None else batch.select(with_columns))  # type: ignore[misc]
+
+    def collected(frame: pl.LazyFrame) -> Callable[[], float]:
+        return lambda: float(frame.select(sums).collect(engine="streaming").item())
+
+    return collected(table.to_polars()), collected(register_io_source(read, schema=schema))
+
+
+def _datafusion(table: bascule.Table, batch: pa.RecordBatch, n: int) -> tuple[Callable[[], float], Callable[[], float]]:
+    import datafusion
+    import pyarrow.dataset
+
+    from bascule.datafusion import register
+
+    class Scanner:
+        def __init__(self, columns: Any) -> None:
+            self.columns = columns
+            self.projected_schema = pa.schema([batch.schema.field(name) for name in columns])
+
+        def to_batches(self) -> Iterator[pa.RecordBatch]:
+            for _ in range(n):
+                yield batch.select(self.columns)
+
+    class Fragment:
+        def scanner(self, schema: Any = None, columns: Any = (), **more: Any) -> Scanner:
+            return Scanner(columns)
+
+    class ByHand(pyarrow.dataset.Dataset):
+        schema = batch.schema
+
+        def scanner(self, columns: Any, filter: Any = None, **more: Any) -> Scanner:
+            return Scanner(columns)
+
+        def get_fragments(self, filter: Any = None) -> list[Fragment]:
+            return [Fragment(), Fragment()]
+
+    ctx = datafusion.SessionContext()
+    register(ctx, "ours", table)
+    ctx.register_dataset("theirs", ByHand.__new__(ByHand))
+    sums = " + ".join(f"sum({name})" for name in batch.schema.names[:-1])
+
+    def summed(name: str) -> Callable[[], float]:
+        return lambda: float(ctx.sql(f"SELECT {sums} AS s FROM {name}").to_pydict()["s"][0])
+
+    return summed("ours"), summed("theirs")
+
+
+def _duckdb(table: bascule.Table, batch: pa.RecordBatch, n: int) -> tuple[Callable[[], float], Callable[[], float]]:
+    con = bascule.connect(config={"threads": 2})
+    sums = " + ".join(f"sum({name})" for name in batch.schema.names[:-1])
+    relation = table.to_duckdb(con)
+
+    def ours() -> float:
+        return float(relation.aggregate(sums).fetchall()[0][0])
+
+    def theirs() -> float:
+        reader = pa.RecordBatchReader.from_batches(batch.schema, (batch for _ in range(n)))
+        return float(con.from_arrow(reader).aggregate(sums).fetchall()[0][0])
+
+    return ours, theirs
