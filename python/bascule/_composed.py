@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bascule._instance import exports_arrow
 from bascule._locate import a
 from bascule._table import Table, table
-from bascule._table_source import specs_of
+from bascule._table_source import rows_of, source_of, specs_of
 from bascule.contract import Statistics
 from bascule.errors import BasculeError
 
@@ -108,7 +108,7 @@ def concat(*tables: Table) -> Table:
             raise BasculeError(
                 f"{other!r} has other columns than {tables[0]!r}: {_columns(other)}, not {_columns(tables[0])}"
             )
-    return table(_made("concat", _Concat, tables=tables))
+    return table(source_of(*tables))
 
 
 def _columns(table: Table) -> str:
@@ -150,50 +150,9 @@ def map_batches(
             raise BasculeError(
                 f"{name!r} can't be kept: it is no column of {'the schema' if name not in schema.names else 'what the function reads'}"
             )
+    name = f"map_batches({getattr(function, '__name__', 'function')})"
     body = {"table": given, "function": staticmethod(function), "schema": schema, "keeps": frozenset(keeps)}
-    return table(_made(getattr(function, "__name__", "map_batches"), _Mapped, **body))
-
-
-def _made(name: str, base: type, **body: Any) -> type:
-    attributes = {**body, "__module__": __name__, "__qualname__": f"{base.__qualname__}({name})"}
-    return types.new_class(
-        name if name.isidentifier() else base.__name__, (base,), exec_body=lambda n: n.update(attributes)
-    )
-
-
-class _Concat:
-    tables: tuple[Table, ...]
-
-    def infer_schema(self, options: Any) -> pa.Schema:
-        return self.tables[0].schema
-
-    def statistics(self, options: Any) -> Statistics | None:
-        found = [one.statistics() if one.is_whole else None for one in self.tables]
-        if any(one is None or one.num_rows is None for one in found):
-            return None
-        return Statistics(sum(one.num_rows or 0 for one in found if one), all(one.exact for one in found if one))
-
-    def plan_partitions(
-        self,
-        options: Any,
-        *,
-        columns: Sequence[str] | None = None,
-        filters: Sequence[Filter] = (),
-        portable: bool = False,
-    ) -> list[dict[str, Any]]:
-        reads = [_asked(one, columns).read(hints=filters, portable=portable) for one in self.tables]
-        return [spec for i, read in enumerate(reads) for spec in specs_of(read, table=i)]
-
-    def read_partition(
-        self,
-        partition_spec: dict[str, Any],
-        options: Any,
-        *,
-        columns: Sequence[str] | None = None,
-        filters: Sequence[Filter] = (),
-    ) -> Iterator[pa.RecordBatch]:
-        one = _asked(self.tables[partition_spec["table"]], columns)
-        yield from one.read(specs=[partition_spec["spec"]], hints=filters).partition(0)
+    return table(type("Mapped", (_Mapped,), {**body, "__module__": __name__, "__qualname__": name}))
 
 
 class _Mapped:
@@ -213,16 +172,11 @@ class _Mapped:
     def read_partition(
         self, partition_spec: dict[str, Any], options: Any, *, filters: Sequence[Filter] = ()
     ) -> Iterator[Any]:
-        read = self.table.read(specs=[partition_spec["spec"]], hints=self._pushable(filters))
-        for batch in read.partition(0):
+        for batch in rows_of(self.table, partition_spec, self._pushable(filters)):
             made = self.function(batch)
-            if not hasattr(made, "__arrow_c_array__") and not hasattr(made, "__arrow_c_stream__"):
+            if not exports_arrow(made):
                 raise TypeError(f"the function returned {a(made)}, expected a record batch or what exports Arrow")
             yield made
 
     def _pushable(self, filters: Iterable[Filter]) -> list[Filter]:
         return [filter for filter in filters if self.keeps.issuperset(filter.columns)]
-
-
-def _asked(table: Table, columns: Sequence[str] | None) -> Table:
-    return table if columns is None else table.select(columns)

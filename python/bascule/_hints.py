@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +68,8 @@ class Hints:
             if keyword == "columns":
                 more[keyword] = None if self.columns is None else list(self.columns)
             elif keyword in OFFSETS:
+                import json  # later: every worker starts with this module
+
                 text = getattr(self, keyword)
                 more[keyword] = json.loads(text) if text else None
             else:

@@ -72,8 +72,9 @@ def ship(kind: int, module: str, name: str) -> tuple[bytes | None, int]:
         return None, 0  # it is for the worker to import
     cls = _locate.from_locator(kind, module, name)
     pickle = None
-    if kind == 0 and (unnamed or not _can_import(module)):
-        pickle = _pickled(cls, module, f"{module}:{name}")
+    importable = kind != 0 or _can_import(module)
+    if unnamed or not importable:
+        pickle = _pickled(cls, module, f"{module}:{name}", importable)
     marks = marks_of(cls)
     with _lock:
         known = _known.get(id(cls))
@@ -111,11 +112,12 @@ def _can_import(module: str) -> bool:
     return False
 
 
-def _pickled(cls: type, module: str, named: str) -> bytes:
+def _pickled(cls: type, module: str, named: str, importable: bool) -> bytes:
+    """By value: with its whole module, unless a worker can import that."""
     import cloudpickle
 
     mine = sys.modules.get(module)
-    by_value = mine is not None and not _can_import(module) and module != "__main__"  # that one is always
+    by_value = mine is not None and not importable and module != "__main__"  # that one is always
     with _lock:
         if by_value:
             cloudpickle.register_pickle_by_value(mine)

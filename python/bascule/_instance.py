@@ -22,7 +22,10 @@ from bascule.contract import Option, Statistics
 from bascule.errors import ContractError, OptionError, describe, mask, printable
 from bascule.options import Options, declared
 
-__all__ = ["Found", "Instance", "Plan", "keep", "not_arrow", "release", "resolve", "shutdown", "trimming", "warn"]
+__all__ = [
+    *("Found", "Instance", "Plan", "exports_arrow", "items_of", "keep", "not_arrow", "release", "resolve", "shutdown"),
+    *("trimming", "warn"),
+]
 
 _METHODS = ("infer_schema", "plan_partitions", "read_partition")
 _log = logging.getLogger("bascule")
@@ -355,10 +358,8 @@ class Instance:
         """The items that the class yields for one partition."""
         # A copy: what a class does to it must not reach the next read.
         items = self.object.read_partition(dict(spec), self.options, **hints.of(self._read_takes))
-        if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
-            items = (items,)
         try:
-            batches: Iterator[object] = iter(items)
+            batches = items_of(items)
         except TypeError:
             raise ContractError(f"returned {a(items)}, expected an iterator of record batches (use yield)") from None
         if not self.evolve:
@@ -393,6 +394,16 @@ class Instance:
     def masked(self, text: str) -> str:
         """``text`` of foreign code, without the secrets."""
         return printable(mask(text, self.secrets))
+
+
+def exports_arrow(item: object) -> bool:
+    """Whether it exports Arrow data by the PyCapsule interface."""
+    return hasattr(item, "__arrow_c_stream__") or hasattr(item, "__arrow_c_array__")
+
+
+def items_of(returned: Any) -> Iterator[Any]:
+    """The items of what ``read_partition`` returned: it may be one that exports Arrow, by itself."""
+    return iter((returned,) if exports_arrow(returned) else returned)
 
 
 def not_arrow(item: object) -> ContractError:

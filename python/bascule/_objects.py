@@ -52,9 +52,8 @@ def class_of(instance: object) -> type:
         new = copy.copy(instance)
         try:
             object.__setattr__(new, "__class__", kind)  # the class may be a frozen dataclass
-        except (
-            TypeError
-        ):  # or one of __slots__, whose layout is another than that of the class which a worker unpickled
+        except TypeError:
+            # Of __slots__: its layout is another than that of the class which a worker unpickled.
             new = object.__new__(kind)
             for slot in (slot for base in cls.__mro__ for slot in vars(base).get("__slots__", ())):
                 if hasattr(instance, slot):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -77,6 +76,8 @@ def dump(offset: object) -> str:
     Raises:
         ContractError: it isn't a dict that JSON gives back as it was.
     """
+    import json  # later: every worker starts with this module
+
     if not isinstance(offset, dict):
         raise ContractError(f"returned {a(offset)}, expected an offset: a dict of what JSON has")
     try:
@@ -98,5 +99,7 @@ def dump(offset: object) -> str:
 
 def load(text: str) -> dict[str, Any]:
     """The offset again, each time another dict."""
+    import json
+
     offset: dict[str, Any] = json.loads(text)
     return offset

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import sys
-import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
-from bascule._locate import a
+from bascule._instance import exports_arrow, items_of, not_arrow
 from bascule.contract import Option
 from bascule.errors import ContractError
 
@@ -59,26 +58,24 @@ def _class_of(function: Callable[..., Any], partitions: Any, schema: Any) -> typ
             raise TypeError(f"{function.__qualname__} takes no partition: its first parameter is one of `partitions`")
         parameters = parameters[1:]
     hints = _annotations(function)
-    options = tuple(_option(function, parameter, hints.get(parameter.name)) for parameter in parameters)
-    annotated = hints.get("return")
+    returned = hints.get("return")
+    if schema is None and hasattr(returned, "__arrow_c_schema__") and not isinstance(returned, type):
+        schema = returned
     body = {
-        "OPTIONS": options,
+        "OPTIONS": tuple(_option(function, parameter, hints.get(parameter.name)) for parameter in parameters),
         "_function": staticmethod(function),
-        "_partitions": staticmethod(partitions)
-        if callable(partitions)
-        else partitions
-        if partitions is None
-        else tuple(partitions),
-        "_schema": staticmethod(schema)
-        if callable(schema)
-        else schema
-        if schema is not None
-        else _schema_or_none(annotated),
+        "_partitions": partitions if partitions is None else _kept(partitions, tuple),
+        "_schema": _kept(schema, lambda schema: schema),
         "__module__": function.__module__,
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__,
     }
-    return types.new_class(function.__name__, (_FromFunction,), exec_body=lambda namespace: namespace.update(body))
+    return type(function.__name__, (_FromFunction,), body)
+
+
+def _kept(given: Any, plain: Callable[[Any], Any]) -> Any:
+    """As an attribute of the class: a function of the options, or a value made ``plain``."""
+    return staticmethod(given) if callable(given) else plain(given)
 
 
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
@@ -91,10 +88,6 @@ def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
             except Exception:
                 found[name] = None
     return found
-
-
-def _schema_or_none(annotation: Any) -> Any:
-    return annotation if hasattr(annotation, "__arrow_c_schema__") and not isinstance(annotation, type) else None
 
 
 def _option(function: Callable[..., Any], parameter: inspect.Parameter, annotation: Any) -> Option:
@@ -123,12 +116,9 @@ class _FromFunction:
     def plan_partitions(self, options: Any) -> list[dict[str, Any]]:
         return [{"partition": value} for value in self._values(options)]
 
-    def read_partition(self, partition_spec: dict[str, Any], options: Any) -> Iterator[Any]:
+    def read_partition(self, partition_spec: dict[str, Any], options: Any) -> Any:
         given = () if type(self)._partitions is None else (partition_spec["partition"],)
-        made = type(self)._function(*given, **options.typed)
-        if made is None:
-            raise ContractError("returned None, expected an iterator of record batches (use yield)")
-        return made if hasattr(made, "__next__") else iter((made,) if _exports(made) else made)
+        return type(self)._function(*given, **options.typed)
 
     def _values(self, options: Any) -> list[Any]:
         partitions = type(self)._partitions
@@ -140,14 +130,10 @@ class _FromFunction:
         import pyarrow as pa
 
         for spec in self.plan_partitions(options)[:1]:
-            for item in self.read_partition(spec, options):
-                if not _exports(item):
-                    raise ContractError(f"yielded {a(item)} first, expected a record batch or what exports Arrow")
+            for item in items_of(self.read_partition(spec, options)):
+                if not exports_arrow(item):
+                    raise not_arrow(item)
                 return pa.table(item).schema
         raise ContractError(
             "yields no batch that tells the columns: write schema=… in @bascule.source, or annotate the function"
         )
-
-
-def _exports(item: object) -> bool:
-    return hasattr(item, "__arrow_c_array__") or hasattr(item, "__arrow_c_stream__")

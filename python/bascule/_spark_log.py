@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from typing import Any
 
-__all__ = ["Read", "log", "partition_read", "to_stderr"]
+__all__ = ["log", "partition_read", "to_stderr"]
 
 log = logging.getLogger("bascule")
 
@@ -20,22 +20,6 @@ log = logging.getLogger("bascule")
 _MOST = 256
 _lock = threading.Lock()
 _sums: dict[str, _Sum] = {}
-
-
-class Read:
-    """Which partition was read of what.
-
-    Args:
-        label: of the source.
-        plan: a name of the plan that no other has.
-        number: of the partition, from 0, and ``of`` how many.
-    """
-
-    def __init__(self, label: str, plan: str, number: int, of: int) -> None:
-        self.label = label
-        self.plan = plan
-        self.number = number
-        self.of = of
 
 
 class _Sum:
@@ -56,21 +40,28 @@ def to_stderr() -> None:
         log.addHandler(handler)
 
 
-def partition_read(read: Read, metrics: dict[str, Any]) -> None:
-    """Logs one partition, to its end, and the sum with its last one. ``metrics``: :func:`bascule._metrics.metrics_of`."""
+def partition_read(label: str, plan: str, number: int, of: int, metrics: dict[str, Any]) -> None:
+    """Logs that one partition was read to its end, and the sum with its last one.
+
+    Args:
+        label: of the source.
+        plan: a name of the plan that no other has.
+        number: of the partition, from 0, and ``of`` how many.
+        metrics: as :func:`bascule._metrics.metrics_of`.
+    """
     counts = Counter({name: metrics[name] for name in ("rows", "batches", "bytes", "python_seconds", "seconds")})
     counts.update({f"reported {name}": value for name, value in metrics["reported"]})
-    log.info("%s, partition %d of %d: %s", read.label, read.number, read.of, _words(counts))
+    log.info("%s, partition %d of %d: %s", label, number, of, _words(counts))
     with _lock:
-        total = _sums.setdefault(read.plan, _Sum())
-        if read.number not in total.numbers:
-            total.numbers.add(read.number)
+        total = _sums.setdefault(plan, _Sum())
+        if number not in total.numbers:
+            total.numbers.add(number)
             total.counts.update(counts)
-        whole = len(total.numbers) == read.of
+        whole = len(total.numbers) == of
         if whole or len(_sums) > _MOST:
-            del _sums[read.plan if whole else next(iter(_sums))]
+            del _sums[plan if whole else next(iter(_sums))]
     if whole:
-        log.info("%s, all of %d partitions: %s", read.label, read.of, _words(total.counts))
+        log.info("%s, all of %d partitions: %s", label, of, _words(total.counts))
 
 
 def _words(counts: Counter[str]) -> str:

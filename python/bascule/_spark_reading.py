@@ -14,10 +14,11 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceReader, DataSourceStreamReader, InputPartition
 
 from bascule import _native, _offsets
+from bascule._columns import index_of
 from bascule._metrics import metrics_of
 from bascule._offsets import Question
 from bascule._spark_filters import translated
-from bascule._spark_log import Read, log, partition_read, to_stderr
+from bascule._spark_log import log, partition_read, to_stderr
 from bascule._spark_types import batch_conversion, spark_schema
 from bascule.errors import BasculeError, OptionError
 
@@ -38,6 +39,7 @@ _NO_LIMIT = 2**63 - 1
 _MOST_STEPS = 1000
 
 
+_NAMED = ", which the given schema names"
 #: The adapter's own option: see docs/spark.md.
 PUSHDOWN = "bascule_pushdown"
 
@@ -131,12 +133,12 @@ class _Reading:
             # The core knows of one partition here, the first of one.
             place = f"{source.label}, partition {partition.number} of {partition.of}"
             raise BasculeError(str(e).replace(f"{source.label}, partition 0 of 1", place, 1)) from None
-        partition_read(Read(source.label, partition.plan, partition.number, partition.of), metrics_of(scan))
+        partition_read(source.label, partition.plan, partition.number, partition.of, metrics_of(scan))
 
     def _columns(self, source: _native.Source) -> list[int] | None:
         """The source's columns that make the wanted ones, by name; checks their types."""
         declared = pa.schema(source)
-        indices = [_index_of(field.name, declared, source.label) for field in self._wanted]
+        indices = [index_of(source.label, declared, field.name, _NAMED) for field in self._wanted]
         if len(set(indices)) < len(indices):
             raise BasculeError(
                 f"{source.label}: the given schema names a column twice: {', '.join(self._wanted.names)}"
@@ -231,18 +233,6 @@ class StreamReader(_Reading, DataSourceStreamReader, SupportsTriggerAvailableNow
 
     def stop(self) -> None:
         self._source = None
-
-
-def _index_of(name: str, declared: pa.Schema, label: str) -> int:
-    indices = declared.get_all_field_indices(name)
-    if len(indices) == 1:
-        return int(indices[0])
-    spelled = [other for other in declared.names if other.casefold() == name.casefold()]
-    hint = f"did you mean {spelled[0]!r}? " if spelled and not indices else ""
-    raise BasculeError(
-        f"{label} has {'several columns' if indices else 'no column'} {name!r}, which the given schema names: {hint}its columns "
-        f"are {', '.join(declared.names)}"
-    )
 
 
 def _alike(a: pa.DataType, b: pa.DataType) -> bool:

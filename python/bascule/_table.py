@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import decimal
-import difflib
 import os
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from bascule import _locate, _native, _objects
+from bascule._columns import index_of
 from bascule._locate import a
 from bascule.contract import Option, Statistics
 from bascule.errors import BasculeError, OptionError, mask
@@ -154,28 +154,27 @@ class _Bound:
 
     def shown(self) -> dict[str, str]:
         """The options, without secrets."""
-        options = self._marked()
-        secrets = options.secrets()
         if self._declarations() is None:  # which are secret is not known yet
-            return dict.fromkeys(options, "***")
-        return {name: mask(value, secrets) for name, value in options.items()}
+            return dict.fromkeys(self.options, "***")
+        secrets = self._secrets()
+        return {name: mask(value, secrets) for name, value in self.options.items()}
 
     def masked(self, text: str) -> str:
         """A text without what is secret among the options."""
-        return mask(text, self._marked().secrets())
+        return mask(text, self._secrets())
 
-    def _marked(self) -> Options:
+    def _secrets(self) -> list[str]:
         options = Options(list(self.options.items()))
         options.mark_secrets(self._declarations() or ())
-        return options
+        return options.secrets()
 
     def _declarations(self) -> tuple[Option, ...] | None:
         """What the class declares; None where it isn't loaded here."""
         cls = self.cls
         if cls is None:
-            kind, module, name = _native.parse_locator(self.locator)
-            if kind == 0 and module in sys.modules:
-                with contextlib.suppress(BasculeError):
+            with contextlib.suppress(BasculeError):  # it names nothing: the first use says so
+                kind, module, name = _native.parse_locator(self.locator)
+                if kind == 0 and module in sys.modules:
                     cls = _locate.from_module(module, name)
         if cls is None:
             return None
@@ -245,16 +244,9 @@ class Table:
             BasculeError: there is no such column.
         """
         names = tuple(name for item in columns for name in ([item] if isinstance(item, str) else item))
-        known = self.schema.names
+        known = self.schema
         for name in names:
-            if known.count(name) != 1:
-                spelled = {column.casefold(): column for column in known}
-                near = difflib.get_close_matches(name.casefold(), spelled, n=1)
-                hint = f"did you mean {spelled[near[0]]!r}? " if near else ""
-                raise BasculeError(
-                    f"{self.source} has {'no column' if name not in known else 'several columns'} {name!r}: {hint}its columns are "
-                    f"{', '.join(known)}"
-                )
+            index_of(self.source, known, name)
         return Table(self._bound, names, self._predicates, self._limit)
 
     def where(self, *predicates: Filter | pc.Expression) -> Table:
@@ -454,28 +446,20 @@ class Table:
     ) -> Generator[pa.RecordBatch, None, None]:
         """The batches of a plan, up to the limit."""
         from bascule._read_ahead import read_ahead
+        from bascule._trusted import first_rows
 
-        left = self._limit
-        n = read.partition_count
-        if left == 0 or n == 0:
-            return
         # In-process a plan has no bound of its own: threads wait for what they read.
         at_once = threads or self._bound.workers or (os.cpu_count() or 1) + _THREADS_MORE
         ahead = read_ahead(
             read.partition,
-            n,
+            read.partition_count,
             threads=min(at_once, read.plan.concurrency),
             max_bytes=max_bytes,
             ordered=ordered,
             cancel=read.cancel,
         )
         try:
-            for batch in ahead:
-                batch = batch if left is None else batch.slice(0, left)
-                left = left if left is None else left - batch.num_rows
-                yield batch
-                if left == 0:
-                    return
+            yield from first_rows(ahead, self._limit)
         except (OSError, ValueError) as e:  # what the core says through Arrow's stream
             raise BasculeError(str(e)) from None
         finally:

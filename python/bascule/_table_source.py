@@ -1,63 +1,20 @@
-"""A table as a class of the contract: for engines that find a source by name, and for sources made of tables."""
+"""Tables as a class of the contract: for engines that find a source by name, and for sources made of tables."""
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from bascule.contract import Statistics
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from bascule._table import Table
     from bascule._trusted import TrustedRead
-    from bascule.contract import Statistics
     from bascule.filters import Filter
 
-__all__ = ["source_of", "specs_of"]
-
-
-class TableSource:
-    """What the class of a table does, with its options and what was asked of it already in it."""
-
-    table: Table
-    #: The table may read by worker processes; this, which only hands over, needs none.
-    executor = "inprocess"
-
-    def infer_schema(self, options: Any) -> pa.Schema:
-        return self.table.schema
-
-    def statistics(self, options: Any) -> Statistics | None:
-        return self.table.statistics() if self.table.is_whole else None
-
-    def plan_partitions(
-        self,
-        options: Any,
-        *,
-        columns: Sequence[str] | None = None,
-        filters: Sequence[Filter] = (),
-        portable: bool = False,
-    ) -> list[dict[str, Any]]:
-        if self.table.is_limited:
-            return [{}]
-        return specs_of(self._asked(columns).read(hints=filters, portable=portable))
-
-    def read_partition(
-        self,
-        partition_spec: dict[str, Any],
-        options: Any,
-        *,
-        columns: Sequence[str] | None = None,
-        filters: Sequence[Filter] = (),
-    ) -> Iterator[pa.RecordBatch]:
-        asked = self._asked(columns)
-        if self.table.is_limited:
-            yield from asked.batches()
-        else:
-            yield from asked.read(specs=[partition_spec["spec"]], hints=filters).partition(0)
-
-    def _asked(self, columns: Sequence[str] | None) -> Table:
-        return self.table if columns is None else self.table.select(columns)
+__all__ = ["rows_of", "source_of", "specs_of"]
 
 
 class _Spec(dict[str, Any]):
@@ -77,8 +34,69 @@ def specs_of(read: TrustedRead, **more: Any) -> list[dict[str, Any]]:
     return list(specs)
 
 
-def source_of(table: Table) -> type:
-    """A class whose table is this one."""
-    name = table.source.rpartition(":")[2].rpartition(".")[2] or "Table"
-    body = {"table": table, "__module__": __name__, "__qualname__": f"source_of({name})"}
-    return types.new_class(name, (TableSource,), exec_body=lambda namespace: namespace.update(body))
+def rows_of(
+    table: Table, spec: dict[str, Any], hints: Sequence[Filter], columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The batches of one of :func:`specs_of`; ``columns`` in the place of the table's."""
+    return table.read(columns, specs=[spec["spec"]], hints=hints).partition(0)
+
+
+class _OfTables:
+    """What the classes of several tables do one after the other, with their options and what was asked of them already
+    in them. One that has a limit is one partition: its rows are the first that come of all.
+    """
+
+    tables: tuple[Table, ...]
+    #: The tables may read by worker processes; this, which only hands over, needs none.
+    executor = "inprocess"
+
+    def infer_schema(self, options: Any) -> pa.Schema:
+        return self.tables[0].schema
+
+    def statistics(self, options: Any) -> Statistics | None:
+        found = [table.statistics() if table.is_whole else None for table in self.tables]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found):
+            return None
+        rows, sizes = [one.num_rows for one in known], [one.total_bytes for one in known]
+        return Statistics(
+            None if None in rows else sum(filter(None, rows)),
+            all(one.exact for one in known),
+            None if None in sizes else sum(filter(None, sizes)),
+        )
+
+    def plan_partitions(
+        self,
+        options: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Filter] = (),
+        portable: bool = False,
+    ) -> list[dict[str, Any]]:
+        specs: list[dict[str, Any]] = []
+        for i, table in enumerate(self.tables):
+            if table.is_limited:
+                specs.append({"table": i})
+            else:
+                specs += specs_of(table.read(columns, hints=filters, portable=portable), table=i)
+        return specs
+
+    def read_partition(
+        self,
+        partition_spec: dict[str, Any],
+        options: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Filter] = (),
+    ) -> Iterator[pa.RecordBatch]:
+        table = self.tables[partition_spec["table"]]
+        if table.is_limited:
+            whole: Table = table if columns is None else table.select(columns)
+            return whole.batches()
+        return rows_of(table, partition_spec, filters, columns)
+
+
+def source_of(*tables: Table) -> type:
+    """A class whose rows are those of the tables, of one schema, one after the other."""
+    name = tables[0].source.rpartition(":")[2].rpartition(".")[2] or "Table"
+    return type(name, (_OfTables,), {"tables": tables, "__module__": __name__, "__qualname__": f"source_of({name})"})

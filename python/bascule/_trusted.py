@@ -6,19 +6,36 @@ that check again themselves, as DuckDB does, need none of this.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from bascule import _native
+from bascule._columns import index_of
 from bascule.errors import BasculeError
 from bascule.filters import Filter
 
 if TYPE_CHECKING:
     import pyarrow.compute as pc
 
-__all__ = ["TrustedRead", "check_predicates"]
+__all__ = ["TrustedRead", "check_predicates", "first_rows"]
+
+_READ = ", which the query reads"
+
+
+def first_rows(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    """Batches up to so many rows; None: all. No more of them are asked for than it takes."""
+    left = limit
+    if left == 0:
+        return
+    for batch in batches:
+        batch = batch if left is None else batch.slice(0, left)
+        left = left if left is None else left - batch.num_rows
+        yield batch
+        if left == 0:
+            return
 
 
 class TrustedRead:
@@ -54,7 +71,7 @@ class TrustedRead:
         asked = (
             list(range(len(declared)))
             if columns is None
-            else [_index(source.label, declared, name) for name in columns]
+            else [index_of(source.label, declared, name, _READ) for name in columns]
         )
         from bascule.filters import _wire
 
@@ -62,7 +79,7 @@ class TrustedRead:
         claims = source.claim(data, len(pushable)) if pushable else []
         claimed = {filter for filter, exact in zip(pushable, claims, strict=True) if exact}
         self.residual = (*(filter for filter in conjuncts if filter not in claimed), *expressions)
-        needed = [_index(source.label, declared, name) for name in _columns_of(self.residual, declared)]
+        needed = [index_of(source.label, declared, name, _READ) for name in _columns_of(self.residual, declared)]
         more = [index for index in dict.fromkeys(needed) if index not in asked]
         self.limit = limit
         self._asked = len(asked)
@@ -89,32 +106,21 @@ class TrustedRead:
 
     def partition(self, i: int) -> Iterator[pa.RecordBatch]:
         """The wanted rows of one partition, as batches of :attr:`schema`."""
-        left = self.limit
-        reader = pa.RecordBatchReader.from_stream(self._scan.partition(i))
-        for batch in reader:
+        return first_rows(self._filtered(i), self.limit)
+
+    def _filtered(self, i: int) -> Iterator[pa.RecordBatch]:
+        for batch in pa.RecordBatchReader.from_stream(self._scan.partition(i)):
             if self.residual:
                 from bascule.filters import filter_table
 
                 batch = filter_table(self.residual, batch)
             batch = batch.select(list(range(self._asked))) if batch.num_columns > self._asked else batch
-            if left is not None:
-                batch = batch.slice(0, left)
-                left -= batch.num_rows
             if batch.num_rows:
                 yield batch
-            if left == 0:
-                return
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The wanted rows of all partitions, one after the other, up to the limit."""
-        left = self.limit
-        for i in range(self.partition_count):
-            for batch in self.partition(i):
-                batch = batch if left is None else batch.slice(0, left)
-                left = left if left is None else left - batch.num_rows
-                yield batch
-                if left == 0:
-                    return
+        return first_rows(itertools.chain.from_iterable(map(self.partition, range(self.partition_count))), self.limit)
 
 
 def _divided(
@@ -153,7 +159,7 @@ def _columns_of(filters: Sequence[Filter | pc.Expression], schema: pa.Schema) ->
 def check_predicates(label: str, schema: pa.Schema, filters: Sequence[Filter | pc.Expression]) -> None:
     """Raises BasculeError where a predicate reads a column that isn't there, or can't be applied."""
     for name in _columns_of(filters, schema):
-        _index(label, schema, name)
+        index_of(label, schema, name, _READ)
     _try(filters, schema)
 
 
@@ -165,13 +171,3 @@ def _try(filters: Sequence[Filter | pc.Expression], schema: pa.Schema) -> None:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as e:
         words = " AND ".join(map(str, filters))
         raise BasculeError(f"can't filter rows by {words:.500}: {e}") from None
-
-
-def _index(label: str, schema: pa.Schema, name: str) -> int:
-    indices = schema.get_all_field_indices(name)
-    if len(indices) != 1:
-        raise BasculeError(
-            f"{label} has {'no column' if not indices else f'{len(indices)} columns'} {name!r}, which the query reads: "
-            f"its columns are {', '.join(schema.names)}"
-        )
-    return int(indices[0])

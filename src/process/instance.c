@@ -257,11 +257,7 @@ int bsc__instance_offset(void *ptr, enum bsc_offset_question question, const str
 	bool right = !frame.payload.failed && (answer.len != 0) == (question != BSC_OFFSET_COMMIT) &&
 	             bsc__utf8_valid(answer.ptr, answer.len) == answer.len &&
 	             (answer.len == 0 || !memchr(answer.ptr, 0, answer.len));
-	char *copy = right && answer.len ? malloc(answer.len + 1) : NULL;
-	if (copy) {
-		memcpy(copy, answer.ptr, answer.len);
-		copy[answer.len] = '\0';
-	}
+	char *copy = right && answer.len ? bsc__strndup(answer) : NULL;
 	int pid = (int)q.worker->pid;
 	bsc__settle(q.worker, right ? BSC_OK : BSC_WORKER);
 	if (!right) {

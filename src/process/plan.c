@@ -85,13 +85,9 @@ static int take_planned(struct bsc__plan *plan, struct bsc__question *q, struct 
 		return bsc__fail(err, BSC_WORKER, "%s: the worker process %d said what it was told in bytes that are no text",
 		                 q->doing, (int)q->worker->pid);
 	}
-	char *copy = pushed.len ? malloc(pushed.len + 1) : NULL;
+	char *copy = pushed.len ? bsc__strndup(pushed) : NULL;
 	if (pushed.len && !copy) {
 		return bsc__fail_nomem(err, "planning a scan");
-	}
-	if (copy) {
-		memcpy(copy, pushed.ptr, pushed.len);
-		copy[pushed.len] = '\0';
 	}
 	*planned = (struct bsc_planned){n, n_pruned, has_rows ? plan->rows : NULL, copy};
 	plan->rows = has_rows ? NULL : plan->rows;

@@ -204,10 +204,11 @@ def test_predicates_of_either_kind(numbers, predicate):
     assert numbers.select("s").where(predicate).count() == 8
 
 
-def test_arrow_expressions_say_what_they_say_in_arrow(executor):
+def test_arrow_expressions_say_what_they_say_in_arrow(executor, monkeypatch):
     rows = pa.table({"x": [1.0, float("nan"), None, 9.0]})
     numbers = bascule.table(testsources.Yields, executor="inprocess")
-    testsources.Yields.schema, testsources.Yields.items = rows.schema, [rows]
+    monkeypatch.setattr(testsources.Yields, "schema", rows.schema)
+    monkeypatch.setattr(testsources.Yields, "items", [rows])
     assert numbers.where(pc.field("x") > 5).to_arrow()["x"].to_pylist() == [9.0]
     assert len(numbers.where(f.GreaterThan("x", 5.0)).to_arrow()) == 2  # NaN is the greatest
 

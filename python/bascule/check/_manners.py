@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from bascule._hints import Hints
+from bascule._instance import items_of
 from bascule.check._base import Broken, Check, Findings, Skip, check, listed
 from bascule.check._reading import first_read
 from bascule.check._shape import difference, same
-from bascule.check._subject import CORE_ERRORS, Subject, items_of
+from bascule.check._subject import CORE_ERRORS, Subject
 from bascule.contract import Option
 
 _SOME_PARTITIONS = 2

@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from bascule._hints import takes
+from bascule._instance import items_of
 from bascule._native import Partition, Plan, Scan
 from bascule.check._base import Broken, Check, Findings, Skip, check, counted, size
 from bascule.check._rows import KEPT_BYTES, KEPT_ROWS, Difference, Rows
 from bascule.check._shape import specs_differ
-from bascule.check._subject import Subject, items_of
+from bascule.check._subject import Subject
 
 _Part = TypeVar("_Part")
 

@@ -245,9 +245,3 @@ class Subject:
             sys.modules.pop(alias.partition(":")[0], None)
         if "found" in vars(self):
             _instance.release(self.found)
-
-
-def items_of(returned: Any) -> Iterator[Any]:
-    """The items of what ``read_partition`` returned: it may be one that exports Arrow, by itself."""
-    alone = hasattr(returned, "__arrow_c_stream__") or hasattr(returned, "__arrow_c_array__")
-    return iter((returned,) if alone else returned)

@@ -174,26 +174,31 @@ def dump(filters: Iterable[Filter]) -> bytes:
     Raises:
         ValueError: one has a literal whose type the core has no word for, or is an IN of no value.
     """
-    out = bytearray()
-    conjuncts = list(filters)
-    out += struct.pack("<I", len(conjuncts))
-    for filter in conjuncts:
-        _put(out, filter)
-    return bytes(out)
+    return _joined([_said(filter) for filter in filters])
 
 
 def sayable(filters: Iterable[Filter]) -> tuple[tuple[Filter, ...], bytes]:
     """Those predicates that the core has words for, and those words."""
-    said = []
+    said, words = [], []
     for filter in filters:
         try:
             if _depth(filter) > _MOST_DEPTH:
                 continue
-            dump([filter])
+            words.append(_said(filter))
         except (ValueError, RecursionError):
             continue
         said.append(filter)
-    return tuple(said), dump(said)
+    return tuple(said), _joined(words)
+
+
+def _said(filter: Filter) -> bytes:
+    out = bytearray()
+    _put(out, filter)
+    return bytes(out)
+
+
+def _joined(words: list[bytes]) -> bytes:
+    return struct.pack("<I", len(words)) + b"".join(words)
 
 
 #: As src/filter/filter.c reads them, below the AND that joins all.

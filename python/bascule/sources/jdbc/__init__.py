@@ -23,19 +23,24 @@ __all__ = ["JDBCArrowDataSource"]
 
 
 #: Options of Spark's JDBC source that change no row, which jobs may have.
-_IGNORED = (
-    *(
-        "isolationLevel",
-        "batchsize",
-        "truncate",
-        "cascadeTruncate",
-        "createTableOptions",
-        "createTableColumnTypes",
-        "hint",
-    ),
-    *("pushDownAggregate", "pushDownLimit", "pushDownOffset", "pushDownTableSample", "preferTimestampNTZ"),
-    *("keytab", "principal", "refreshKrb5Config", "connectionProvider"),
-)
+_IGNORED = [
+    "isolationLevel",
+    "batchsize",
+    "truncate",
+    "cascadeTruncate",
+    "createTableOptions",
+    "createTableColumnTypes",
+    "hint",
+    "pushDownAggregate",
+    "pushDownLimit",
+    "pushDownOffset",
+    "pushDownTableSample",
+    "preferTimestampNTZ",
+    "keytab",
+    "principal",
+    "refreshKrb5Config",
+    "connectionProvider",
+]
 
 
 def _conditions(text: str) -> list[str]:
