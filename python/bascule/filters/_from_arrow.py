@@ -164,6 +164,8 @@ class _Reader:
     def read(self, node: _Node, want: bool) -> _Read:
         if node.kind == "field_ref":
             return self._flag(node, want)
+        if node.kind == "literal" and self.sql:
+            return self._constant(node.value, want)
         if node.kind != "call":
             return NO
         name, arguments = node.value, node.arguments
@@ -202,6 +204,13 @@ class _Reader:
             return None
         read = self._compared(first, True)
         return None if read.expression is None else Translated(read.expression, Exactness.EXACT)
+
+    def _constant(self, scalar: pa.Scalar, want: bool) -> _Read:
+        """TRUE, FALSE or NULL: which rows it is ``want`` for, said of any column."""
+        if not pa.types.is_boolean(scalar.type) or self.schema.names.count(self.schema.names[0]) > 1:
+            return NO
+        name = self.schema.names[0]
+        return _exact(Or(IsNull(name), IsNotNull(name)) if scalar.as_py() is want else In(name, ()))
 
     def _flag(self, node: _Node, want: bool) -> _Read:
         column = self._column(node)
