@@ -1,10 +1,15 @@
-"""Partitions read by several threads, and handed over by one: bounded by bytes, in order or as they come."""
+"""Partitions read by several threads, and handed over by one: bounded by bytes, in order or as they come.
+
+Waking a thread costs more than many a batch, so it is done seldom: one thread reads until whoever takes the batches has
+waited for it a moment, then there are more; threads with nothing to do are woken once there is a good deal of room.
+"""
 
 from __future__ import annotations
 
 import atexit
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,6 +19,9 @@ __all__ = ["read_ahead"]
 
 #: How long the end of a read waits for threads that are within a class, which has been told to stop.
 _JOIN_S = 5.0
+#: How long is slept for a batch, at first and at most, before it is waited for.
+_FIRST_NAP_S = 100e-6
+_LONGEST_NAP_S = 800e-6
 
 
 def read_ahead(
@@ -24,34 +32,25 @@ def read_ahead(
     max_bytes: int,
     ordered: bool,
     cancel: Callable[[], None],
+    size_of: Callable[[Any], int],
 ) -> Iterator[Any]:
     """The batches of all partitions.
 
     Args:
-        open_partition: a partition's batches, which have ``nbytes``. Called and read on one of the threads.
-        threads: how many read at a time.
+        open_partition: a partition's batches. Called and read on one of the threads.
+        threads: how many read at a time, at most: the second begins once a batch was waited for.
         max_bytes: of batches that are read and not handed over; a thread that has one more waits with it. There are
             never more of them than were handed over, or than threads: who wants few gets few read.
         ordered: partition after partition.
         cancel: ends reads that are under way, once nobody wants them any more.
+        size_of: a batch, in bytes.
 
     What a partition raises is raised here, where its turn comes; nothing of it is lost before.
     """
-    shared = _Shared(n_partitions, max_bytes, ordered, threads, cancel)
-    workers = [
-        threading.Thread(target=shared.work, args=(open_partition,), name=f"bascule-read-{i}", daemon=True)
-        for i in range(min(threads, n_partitions))
-    ]
+    shared = _Shared(open_partition, n_partitions, max_bytes, ordered, threads, cancel, size_of)
     try:
-        for worker in workers:
-            try:
-                worker.start()
-            except RuntimeError:  # there can't be more of them
-                if not shared.threads:
-                    raise
-                break
-            shared.threads.append(worker)
         _running.add(shared)
+        shared.start()
         yield from shared.batches()
         shared.is_through = True
     finally:
@@ -71,30 +70,60 @@ def _end_all() -> None:
 
 
 class _Shared:
-    def __init__(self, n: int, max_bytes: int, ordered: bool, threads: int, cancel: Callable[[], None]) -> None:
-        self.threads: list[threading.Thread] = []
+    def __init__(
+        self,
+        open_partition: Callable[[int], Iterator[Any]],
+        n: int,
+        max_bytes: int,
+        ordered: bool,
+        threads: int,
+        cancel: Callable[[], None],
+        size_of: Callable[[Any], int],
+    ) -> None:
         self.is_through = False
+        self._open_partition = open_partition
         self._cancel = cancel
+        self._size_of = size_of
         self._n = n
         self._max_bytes = max_bytes
         self._ordered = ordered
-        self._changed = threading.Condition()
+        self._max_threads = min(threads, n)
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._filled = threading.Condition(self._lock)  # there is what is waited for
+        self._room = threading.Condition(self._lock)  # there may be more
+        self._is_awaited = False
+        self._n_idle = 0  # threads that have a batch too many
         self._next = 0  # to be claimed
         self._turn = 0  # whose batches are handed over, in order
         self._least = threads
         self._bytes = self._waiting = self._handed = 0  # of batches that are read, how many there are; and were
         self._stopped = False
-        #: Of each queue its batches, then None for its end, or what was raised. Out of order there is one queue.
+        #: Of each queue its batches and their sizes, then None for its end, or what was raised. Out of order there is one
+        #: queue.
         self._queues: dict[int, deque[Any]] = {}
         self._running = n
 
     # ---- the threads ----
 
-    def work(self, open_partition: Callable[[int], Iterator[Any]]) -> None:
+    def start(self) -> None:
+        """One thread more at first, then twice as many."""
+        for i in range(len(self._threads), min(self._max_threads, max(1, 2 * len(self._threads)))):
+            thread = threading.Thread(target=self._work, name=f"bascule-read-{i}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there can't be more of them
+                if not self._threads:
+                    raise
+                self._max_threads = i
+                return
+            self._threads.append(thread)
+
+    def _work(self) -> None:
         while (i := self._claim()) is not None:
             try:
-                for batch in open_partition(i):
-                    if not self._put(i, batch):
+                for batch in self._open_partition(i):
+                    if not self._put(i, batch, self._size_of(batch)):
                         return
             except BaseException as e:
                 self._end(i, e)
@@ -102,23 +131,25 @@ class _Shared:
                 self._end(i, None)
 
     def _claim(self) -> int | None:
-        with self._changed:
+        with self._lock:
             if self._stopped or self._next == self._n:
                 return None
             self._next += 1
             return self._next - 1
 
-    def _put(self, i: int, batch: Any) -> bool:
+    def _put(self, i: int, batch: Any, size: int) -> bool:
         """False: nobody wants it any more."""
-        with self._changed:
+        with self._lock:
             while not self._stopped and self._is_enough(i):
-                self._changed.wait()
+                self._n_idle += 1
+                self._room.wait()
+                self._n_idle -= 1
             if self._stopped:
                 return False
-            self._bytes += batch.nbytes
+            self._bytes += size
             self._waiting += 1
-            self._queue(i).append(batch)
-            self._changed.notify_all()
+            self._queue(i).append((batch, size))
+            self._say_filled(i)
             return True
 
     def _is_enough(self, i: int) -> bool:
@@ -127,10 +158,18 @@ class _Shared:
             return False
         return self._bytes >= self._max_bytes or self._waiting >= max(self._least, self._handed)
 
+    def _has_much_room(self) -> bool:
+        return 2 * self._bytes <= self._max_bytes and 2 * self._waiting <= max(self._least, self._handed)
+
     def _end(self, i: int, error: BaseException | None) -> None:
-        with self._changed:
+        with self._lock:
             self._queue(i).append(error)
-            self._changed.notify_all()
+            self._say_filled(i)
+
+    def _say_filled(self, i: int) -> None:
+        if self._is_awaited and (not self._ordered or i == self._turn):
+            self._is_awaited = False
+            self._filled.notify()
 
     def _queue(self, i: int) -> deque[Any]:
         return self._queues.setdefault(i if self._ordered else 0, deque())
@@ -139,35 +178,58 @@ class _Shared:
 
     def batches(self) -> Iterator[Any]:
         while self._running:
-            with self._changed:
-                while not (queue := self._queue(self._turn)):
-                    if self._stopped:
-                        return
-                    self._changed.wait()
-                item = queue.popleft()
-                if item is None:
-                    self._running -= 1
-                    if self._ordered:
-                        del self._queues[self._turn]
-                        self._turn += 1
-                elif not isinstance(item, BaseException):
-                    self._bytes -= item.nbytes
-                    self._waiting -= 1
-                    self._handed += 1
-                self._changed.notify_all()
+            item = self._take()
             if isinstance(item, BaseException):
                 raise item
             if item is not None:
-                yield item
+                yield item[0]
+
+    def _take(self) -> Any:
+        """The next item of the queue whose turn it is."""
+        nap = _FIRST_NAP_S
+        while True:
+            with self._lock:
+                queue = self._queue(self._turn)
+                if queue:
+                    return self._taken(queue.popleft())
+                if self._stopped:
+                    self._running = 0
+                    return None
+                if self._n_idle:  # one of them may have what is wanted
+                    self._room.notify_all()
+                if nap > _LONGEST_NAP_S and len(self._threads) == self._max_threads:
+                    self._is_awaited = True
+                    self._filled.wait()
+                    continue
+            if nap > _LONGEST_NAP_S:
+                self.start()
+                nap = _FIRST_NAP_S
+            time.sleep(nap)
+            nap *= 2
+
+    def _taken(self, item: Any) -> Any:
+        if item is None:
+            self._running -= 1
+            if self._ordered:
+                del self._queues[self._turn]
+                self._turn += 1
+        elif not isinstance(item, BaseException):
+            self._bytes -= item[1]
+            self._waiting -= 1
+            self._handed += 1
+        if self._n_idle and self._has_much_room():
+            self._room.notify_all()
+        return item
 
     def end(self) -> None:
         """Nobody wants more: the threads end, and are waited for."""
         _running.discard(self)
-        with self._changed:
+        with self._lock:
             self._stopped = True
             self._queues.clear()
-            self._changed.notify_all()
+            self._room.notify_all()
+            self._filled.notify_all()
         if not self.is_through:
             self._cancel()
-        for thread in self.threads:
+        for thread in self._threads:
             thread.join(_JOIN_S)

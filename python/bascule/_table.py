@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from bascule import _locate, _native, _objects
-from bascule._columns import index_of
+from bascule._columns import index_of, sizes_of
 from bascule._locate import a
 from bascule.contract import Option, Statistics
 from bascule.errors import BasculeError, OptionError, mask
@@ -457,6 +457,7 @@ class Table:
             max_bytes=max_bytes,
             ordered=ordered,
             cancel=read.cancel,
+            size_of=sizes_of(read.schema),
         )
         try:
             yield from first_rows(ahead, self._limit)

@@ -10,6 +10,7 @@ from bascule.contract import Statistics
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bascule._native import Partition as ArrowStream
     from bascule._table import Table
     from bascule._trusted import TrustedRead
     from bascule.filters import Filter
@@ -34,11 +35,9 @@ def specs_of(read: TrustedRead, **more: Any) -> list[dict[str, Any]]:
     return list(specs)
 
 
-def rows_of(
-    table: Table, spec: dict[str, Any], hints: Sequence[Filter], columns: Sequence[str] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """The batches of one of :func:`specs_of`; ``columns`` in the place of the table's."""
-    return table.read(columns, specs=[spec["spec"]], hints=hints).partition(0)
+def rows_of(table: Table, spec: dict[str, Any], hints: Sequence[Filter]) -> Iterator[pa.RecordBatch]:
+    """The batches of one of :func:`specs_of`."""
+    return table.read(specs=[spec["spec"]], hints=hints).partition(0)
 
 
 class _OfTables:
@@ -88,12 +87,13 @@ class _OfTables:
         *,
         columns: Sequence[str] | None = None,
         filters: Sequence[Filter] = (),
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Iterator[pa.RecordBatch] | ArrowStream:
         table = self.tables[partition_spec["table"]]
         if table.is_limited:
             whole: Table = table if columns is None else table.select(columns)
             return whole.batches()
-        return rows_of(table, partition_spec, filters, columns)
+        read: TrustedRead = table.read(columns, specs=[partition_spec["spec"]], hints=filters)
+        return read.stream(0)
 
 
 def source_of(*tables: Table) -> type:

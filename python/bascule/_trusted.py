@@ -20,6 +20,8 @@ from bascule.filters import Filter
 if TYPE_CHECKING:
     import pyarrow.compute as pc
 
+    from bascule._native import Partition as ArrowStream
+
 __all__ = ["TrustedRead", "check_predicates", "first_rows"]
 
 _READ = ", which the query reads"
@@ -106,10 +108,20 @@ class TrustedRead:
 
     def partition(self, i: int) -> Iterator[pa.RecordBatch]:
         """The wanted rows of one partition, as batches of :attr:`schema`."""
-        return first_rows(self._filtered(i), self.limit)
+        batches = pa.RecordBatchReader.from_stream(self._scan.partition(i))
+        return batches if self._is_as_read else first_rows(self._filtered(batches), self.limit)
 
-    def _filtered(self, i: int) -> Iterator[pa.RecordBatch]:
-        for batch in pa.RecordBatchReader.from_stream(self._scan.partition(i)):
+    def stream(self, i: int) -> Iterator[pa.RecordBatch] | ArrowStream:
+        """The same for who takes Arrow streams too, which are handed over without a look at them."""
+        return self._scan.partition(i) if self._is_as_read else self.partition(i)
+
+    @property
+    def _is_as_read(self) -> bool:
+        """What the core hands over is what is wanted."""
+        return not self.residual and self.limit is None
+
+    def _filtered(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
             if self.residual:
                 from bascule.filters import filter_table
 

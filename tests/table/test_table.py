@@ -419,6 +419,32 @@ def test_read_ahead_is_bounded():
         assert sum(batch.num_rows for batch in reader) == 160 * 1024
 
 
+def test_threads_begin_where_batches_are_waited_for():
+    """A source whose batches come at once is read by one thread; one that lets wait by as many as there may be."""
+    threads = set()
+
+    class Source:
+        def infer_schema(self, options):
+            return pa.schema([("n", pa.int64())])
+
+        def plan_partitions(self, options):
+            return [{}] * 8
+
+        def read_partition(self, partition_spec, options):
+            for _ in range(20):
+                threads.add(threading.get_ident())
+                time.sleep(float(options["pause"]))
+                yield pa.record_batch({"n": range(10)})
+
+    for ordered in (True, False):
+        for pause, least, most in (("0", 1, 3), ("0.02", 4, 4)):
+            threads.clear()
+            table = bascule.table(Source, pause=pause)
+            rows = sum(batch.num_rows for batch in table.to_reader(ordered=ordered, threads=4))
+            assert rows == 8 * 20 * 10
+            assert least <= len(threads) <= most, (ordered, pause, len(threads))
+
+
 # ---- as people see it ----
 
 
