@@ -250,6 +250,8 @@ struct bsc_meter;
 void bsc_meter_time(struct bsc_meter *meter, int64_t python_ns, int64_t waiting_ns);
 /* Bytes that lay read and not yet asked for: the most is kept. */
 void bsc_meter_ahead(struct bsc_meter *meter, int64_t bytes);
+/* The process that the rows come from, where it is another. */
+void bsc_meter_worker(struct bsc_meter *meter, int64_t pid);
 /* What the class counts itself (bascule.report_metric): values of one name are added. Names beyond
  * BSC_METRICS_MAX of a scan, and longer than BSC_METRIC_NAME_MAX bytes, are not kept: false. */
 #define BSC_METRICS_MAX 64
@@ -617,6 +619,12 @@ void bsc_scans_forget(void);
  * Any thread. */
 int bsc_scans_export(const struct bsc_scan *scan, struct ArrowSchema *schema, struct ArrowArray *array,
                      struct bsc_error *err) BSC_MUST_CHECK;
+
+/* When the batches of one scan's partitions were pulled, and what that took: a struct array of spans of time, by
+ * partition and time; docs/metrics.md lists the columns. scan: its number; without rows where that one isn't kept.
+ * schema, array: out. Any thread. */
+int bsc_timeline_export(int64_t scan, struct ArrowSchema *schema, struct ArrowArray *array,
+                        struct bsc_error *err) BSC_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -115,6 +115,9 @@ def clear_cache() -> None:
 def scans() -> tuple[object, object]:
     """The scans of this process, as ``__arrow_c_array__`` gives a record batch."""
 
+def timeline(scan: int) -> tuple[object, object]:
+    """When the batches of a scan were pulled, by its number: docs/metrics.md."""
+
 def forget_scans() -> None:
     """Forgets the scans that have ended."""
 

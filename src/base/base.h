@@ -24,6 +24,9 @@ int64_t bsc__now_ms(void);
 /* Microseconds since 1970, UTC. */
 int64_t bsc__wall_us(void);
 
+/* The calling thread, by the system's number. */
+int64_t bsc__thread_id(void);
+
 /* From now on a fork waits for a lock, and parent and child both have it free: else a child made while another thread
  * holds it would wait for ever. lock: static, a leaf. Any number of times. */
 void bsc__keep_over_forks(pthread_mutex_t *lock);

@@ -77,3 +77,8 @@ void bsc_meter_ahead(struct bsc_meter *meter, int64_t bytes)
 	while (bytes > most && !atomic_compare_exchange_weak(&meter->ahead_bytes, &most, bytes)) {
 	}
 }
+
+void bsc_meter_worker(struct bsc_meter *meter, int64_t pid)
+{
+	atomic_store(&meter->worker, pid);
+}

@@ -25,7 +25,7 @@ void bsc__names_release(struct bsc__names *names);
 bool bsc__names_add(struct bsc__names *names, struct bsc__names *from);
 
 struct bsc_meter {
-	_Atomic int64_t python_ns, waiting_ns, ahead_bytes;
+	_Atomic int64_t python_ns, waiting_ns, ahead_bytes, worker;
 	struct bsc__names *names; /* where reports go */
 };
 

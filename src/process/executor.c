@@ -321,6 +321,9 @@ static int read_next(void *ptr, const struct bsc_poll *poll, struct ArrowArray *
 	}
 	if (rc == BSC_OK) {
 		rc = reader->begun ? BSC_OK : begin(reader, &q, err);
+		if (reader->worker) {
+			bsc_meter_worker(reader->meter, reader->worker->pid);
+		}
 		if (rc == BSC_OK) {
 			rc = next_of_worker(reader, &q, array, schema, ended, err);
 		}

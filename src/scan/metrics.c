@@ -15,6 +15,10 @@ static int64_t n_ended, last_id;
 static void record_free(struct bsc__scan_record *record)
 {
 	if (record) {
+		for (int64_t i = 0; record->partitions && i < record->n_recorded; i++) {
+			bsc__timeline_release(&record->partitions[i].timeline);
+		}
+		pthread_mutex_destroy(&record->timeline_lock);
 		bsc__names_release(&record->names);
 		bsc__free(record->partitions);
 		bsc__free(record->pushed);
@@ -38,6 +42,7 @@ struct bsc__scan_record *bsc__scan_record_new(const struct bsc__scan_record *fro
 		return NULL;
 	}
 	bsc__names_init(&record->names);
+	pthread_mutex_init(&record->timeline_lock, NULL);
 	record->executor = from->executor;
 	record->limited = from->limited;
 	record->limit = from->limit;
@@ -53,6 +58,7 @@ struct bsc__scan_record *bsc__scan_record_new(const struct bsc__scan_record *fro
 	            copy_text(&record->columns, from->columns) && copy_text(&record->pushed, from->pushed);
 	for (int64_t i = 0; good && i < record->n_recorded; i++) {
 		record->partitions[i].meter.names = &record->names;
+		bsc__timeline_init(&record->partitions[i].timeline, record->n_partitions);
 	}
 	good = good && bsc__names_add(&record->names, planning->names);
 	if (!good) {
@@ -74,6 +80,23 @@ struct bsc__scan_record *bsc__scan_record_new(const struct bsc__scan_record *fro
 struct bsc__partition_record *bsc__scan_record_partition(struct bsc__scan_record *record, int64_t partition)
 {
 	return partition < record->n_recorded ? &record->partitions[partition] : &record->others;
+}
+
+bool bsc__scan_record_begin(struct bsc__scan_record *record, int64_t partition)
+{
+	pthread_mutex_lock(&record->timeline_lock);
+	bool good = partition >= record->n_recorded || bsc__timeline_begin(&record->partitions[partition].timeline);
+	pthread_mutex_unlock(&record->timeline_lock);
+	return good;
+}
+
+void bsc__scan_record_pull(struct bsc__scan_record *record, int64_t partition, const struct bsc__span *pull)
+{
+	if (partition < record->n_recorded) {
+		pthread_mutex_lock(&record->timeline_lock);
+		bsc__timeline_add(&record->partitions[partition].timeline, pull);
+		pthread_mutex_unlock(&record->timeline_lock);
+	}
 }
 
 /* With the lock held: takes the oldest that has ended off the list, where there are more than `most`. */
@@ -122,7 +145,7 @@ int bsc__scan_records_export(const struct bsc__scan_record *only, struct ArrowSc
 	struct bsc__table table;
 	*array_out = (struct ArrowArray){0};
 	*schema_out = (struct ArrowSchema){0};
-	bool good = bsc__table_init(&table);
+	bool good = bsc__table_init(&table, BSC__TABLE_SCANS);
 	/* Under the lock no record goes; what is counted meanwhile may or may not be in it. */
 	pthread_mutex_lock(&registry_lock);
 	for (struct bsc__scan_record *record = newest; good && record; record = record->older) {
@@ -137,4 +160,27 @@ int bsc__scan_records_export(const struct bsc__scan_record *only, struct ArrowSc
 	good = good && bsc__table_finish(&table, schema_out, array_out);
 	bsc__table_release(&table);
 	return good ? BSC_OK : bsc__fail_nomem(err, "listing scans");
+}
+
+int bsc_timeline_export(int64_t scan, struct ArrowSchema *schema_out, struct ArrowArray *array_out,
+                        struct bsc_error *err)
+{
+	struct bsc__table table;
+	*array_out = (struct ArrowArray){0};
+	*schema_out = (struct ArrowSchema){0};
+	bool good = bsc__table_init(&table, BSC__TABLE_SPANS);
+	pthread_mutex_lock(&registry_lock);
+	struct bsc__scan_record *record = newest;
+	while (record && record->id != scan) {
+		record = record->older;
+	}
+	if (good && record) {
+		pthread_mutex_lock(&record->timeline_lock);
+		good = bsc__table_append_spans(&table, record);
+		pthread_mutex_unlock(&record->timeline_lock);
+	}
+	pthread_mutex_unlock(&registry_lock);
+	good = good && bsc__table_finish(&table, schema_out, array_out);
+	bsc__table_release(&table);
+	return good ? BSC_OK : bsc__fail_nomem(err, "listing spans of time");
 }

@@ -1,11 +1,12 @@
 /* metrics: what scans did, kept for the last of them. Records are made by plan.c and
  * scan.c, filled by cursors and executors, and exported as one Arrow table.
  *
- * Locks: the registry's, then a set of names'. Counters are atomic. */
+ * Locks: the registry's, then a set of names' or a scan's timelines'. Counters are atomic. */
 #ifndef BSC_METRICS_H
 #define BSC_METRICS_H
 
 #include "base/meter.h"
+#include "scan/timeline.h"
 
 enum bsc__partition_state { BSC__PARTITION_UNREAD, BSC__PARTITION_BEGUN, BSC__PARTITION_READ };
 
@@ -13,7 +14,8 @@ enum bsc__partition_state { BSC__PARTITION_UNREAD, BSC__PARTITION_BEGUN, BSC__PA
 struct bsc__partition_record {
 	struct bsc_meter meter;
 	_Atomic int64_t rows, batches, bytes, retries;
-	_Atomic int state; /* enum bsc__partition_state */
+	_Atomic int state;             /* enum bsc__partition_state */
+	struct bsc__timeline timeline; /* guarded by the scan's */
 };
 
 enum bsc__scan_state {
@@ -42,6 +44,7 @@ struct bsc__scan_record {
 	_Atomic int64_t n_read; /* partitions, to their end */
 	_Atomic int state;      /* enum bsc__scan_state */
 	struct bsc__names names;
+	pthread_mutex_t timeline_lock; /* a leaf */
 	struct bsc_meter planning;
 	struct bsc__partition_record *partitions; /* owned */
 	int64_t n_recorded;
@@ -60,6 +63,12 @@ void bsc__scan_record_end(struct bsc__scan_record *record, enum bsc__scan_state 
 /* See bsc_scans_export. only: the record of a scan that is open, or NULL. */
 int bsc__scan_records_export(const struct bsc__scan_record *only, struct ArrowSchema *schema_out,
                              struct ArrowArray *array_out, struct bsc_error *err);
+
+/* Before the first pull of a partition. False: out of memory. */
+bool bsc__scan_record_begin(struct bsc__scan_record *record, int64_t partition) BSC_MUST_CHECK;
+
+/* A pull of one of the partitions that have a record each. */
+void bsc__scan_record_pull(struct bsc__scan_record *record, int64_t partition, const struct bsc__span *pull);
 
 struct bsc__partition_record *bsc__scan_record_partition(struct bsc__scan_record *record, int64_t partition);
 

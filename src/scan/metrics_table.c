@@ -1,4 +1,4 @@
-/* Records of scans as an Arrow struct array. */
+/* Records of scans, and their spans of time, as Arrow struct arrays. */
 #include "scan/metrics_table.h"
 
 #include <string.h>
@@ -9,10 +9,10 @@ struct field {
 	int n_children;
 };
 
-enum { N_COLUMNS = 22, N_PARTITION_COLUMNS = 9 };
+enum { N_COLUMNS = 22, N_PARTITION_COLUMNS = 9, N_SPAN_COLUMNS = 11 };
 
 /* What bsc__table_append appends, in order. */
-static const struct field fields[] = {
+static const struct field scan_fields[] = {
     {"scan", "l", 0},
     {"source", "u", 0},
     {"executor", "u", 0},
@@ -48,6 +48,13 @@ static const struct field fields[] = {
     {"waiting_seconds", "g", 0},
     {"retries", "l", 0},
     {"readahead_bytes", "l", 0},
+};
+
+/* What bsc__table_append_spans appends, in order. */
+static const struct field span_fields[] = {
+    {"partition", "l", 0}, {"thread", "l", 0},         {"worker", "l", 0},         {"begun", "g", 0},
+    {"ended", "g", 0},     {"pulled_seconds", "g", 0}, {"python_seconds", "g", 0}, {"waiting_seconds", "g", 0},
+    {"batches", "l", 0},   {"rows", "l", 0},           {"bytes", "l", 0},
 };
 
 /* Makes the field at *at, which is moved behind it and its children. */
@@ -103,15 +110,16 @@ static bool set_allocator(struct ArrowArray *array)
 	return good;
 }
 
-bool bsc__table_init(struct bsc__table *table)
+bool bsc__table_init(struct bsc__table *table, enum bsc__table_kind kind)
 {
-	const struct field *at = fields;
+	const struct field *at = kind == BSC__TABLE_SCANS ? scan_fields : span_fields;
+	int n = kind == BSC__TABLE_SCANS ? N_COLUMNS : N_SPAN_COLUMNS;
 	memset(table, 0, sizeof(*table));
 	ArrowSchemaInit(&table->schema);
-	if (ArrowSchemaSetTypeStruct(&table->schema, N_COLUMNS) != NANOARROW_OK) {
+	if (ArrowSchemaSetTypeStruct(&table->schema, n) != NANOARROW_OK) {
 		return false;
 	}
-	for (int i = 0; i < N_COLUMNS; i++) {
+	for (int i = 0; i < n; i++) {
 		struct ArrowSchema *child = table->schema.children[i];
 		ArrowSchemaRelease(child);
 		if (!make_field(child, &at)) {
@@ -161,6 +169,11 @@ static void put_int(struct row *row, int64_t value)
 static void put_seconds(struct row *row, int64_t ns)
 {
 	row->good = ArrowArrayAppendDouble(next_column(row), (double)ns / 1e9) == NANOARROW_OK && row->good;
+}
+
+static void put_null(struct row *row)
+{
+	row->good = ArrowArrayAppendNull(next_column(row), 1) == NANOARROW_OK && row->good;
 }
 
 static void put_text(struct row *row, const char *text)
@@ -248,7 +261,7 @@ bool bsc__table_append(struct bsc__table *table, struct bsc__scan_record *record
 	if (record->limited) {
 		put_int(&row, record->limit);
 	} else {
-		row.good = ArrowArrayAppendNull(next_column(&row), 1) == NANOARROW_OK && row.good;
+		put_null(&row);
 	}
 	put_int(&row, record->n_partitions + record->n_pruned);
 	put_int(&row, record->n_pruned);
@@ -259,6 +272,40 @@ bool bsc__table_append(struct bsc__table *table, struct bsc__scan_record *record
 	put_reported(&row, &record->names);
 	put_partitions(&row, record);
 	return row.good && ArrowArrayFinishElement(&table->array) == NANOARROW_OK;
+}
+
+static bool append_span(struct bsc__table *table, const struct bsc__scan_record *record, int64_t partition,
+                        const struct bsc__span *span)
+{
+	struct row row = {&table->array, 0, true};
+	put_int(&row, partition);
+	put_int(&row, span->thread);
+	if (span->worker) {
+		put_int(&row, span->worker);
+	} else {
+		put_null(&row);
+	}
+	put_seconds(&row, span->begun_ns - record->begun_ns);
+	put_seconds(&row, span->ended_ns - record->begun_ns);
+	put_seconds(&row, span->pulled_ns);
+	put_seconds(&row, span->python_ns);
+	put_seconds(&row, span->waiting_ns);
+	put_int(&row, span->batches);
+	put_int(&row, span->rows);
+	put_int(&row, span->bytes);
+	return row.good && ArrowArrayFinishElement(&table->array) == NANOARROW_OK;
+}
+
+bool bsc__table_append_spans(struct bsc__table *table, const struct bsc__scan_record *record)
+{
+	bool good = true;
+	for (int64_t i = 0; i < record->n_recorded; i++) {
+		const struct bsc__timeline *timeline = &record->partitions[i].timeline;
+		for (int64_t j = 0; good && j < timeline->n; j++) {
+			good = append_span(table, record, i, &timeline->spans[j]);
+		}
+	}
+	return good;
 }
 
 bool bsc__table_finish(struct bsc__table *table, struct ArrowSchema *schema, struct ArrowArray *array)

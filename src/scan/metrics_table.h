@@ -1,4 +1,5 @@
-/* metrics_table: records of scans as an Arrow struct array. docs/metrics.md lists its columns. */
+/* metrics_table: records of scans, and their spans of time, as Arrow struct arrays. docs/metrics.md lists its columns.
+ */
 #ifndef BSC_METRICS_TABLE_H
 #define BSC_METRICS_TABLE_H
 
@@ -10,10 +11,14 @@ struct bsc__table {
 	struct ArrowArray array;
 };
 
+enum bsc__table_kind { BSC__TABLE_SCANS, BSC__TABLE_SPANS };
+
 /* False: out of memory; release it then too. */
-bool bsc__table_init(struct bsc__table *table);
-/* One row. The record's names are locked. */
+bool bsc__table_init(struct bsc__table *table, enum bsc__table_kind kind);
+/* One row, of BSC__TABLE_SCANS. The record's names are locked. */
 bool bsc__table_append(struct bsc__table *table, struct bsc__scan_record *record);
+/* A row for each span, of BSC__TABLE_SPANS. The record's timelines are locked. */
+bool bsc__table_append_spans(struct bsc__table *table, const struct bsc__scan_record *record);
 /* schema, array: out. */
 bool bsc__table_finish(struct bsc__table *table, struct ArrowSchema *schema, struct ArrowArray *array);
 void bsc__table_release(struct bsc__table *table);

@@ -21,6 +21,7 @@ struct bsc_cursor {
 	bool open;                            /* a partition is being read, or counted */
 	int64_t rows;                         /* handed over by this cursor */
 	struct bsc__partition_record *record; /* of the partition */
+	struct bsc__span pull;                /* what is under way; its costs are the meter's before it */
 	void *reader;
 	int64_t polled_at_ns;
 	struct bsc_error failure; /* status BSC_OK: none yet */
@@ -202,6 +203,34 @@ static bool is_satisfied(const struct bsc_cursor *cursor)
 	       (cursor->rows >= plan->limit || (!cursor->single && atomic_load(&cursor->scan->handed) >= plan->limit));
 }
 
+static void begin_pull(struct bsc_cursor *cursor)
+{
+	cursor->pull = (struct bsc__span){
+	    .begun_ns = bsc__now_ns(),
+	    .python_ns = atomic_load(&cursor->record->meter.python_ns),
+	    .waiting_ns = atomic_load(&cursor->record->meter.waiting_ns),
+	    .bytes = atomic_load(&cursor->record->bytes),
+	};
+}
+
+/* rows: of the batch that is handed over; 0: none is. */
+static void end_pull(struct bsc_cursor *cursor, int64_t rows)
+{
+	struct bsc__span *pull = &cursor->pull;
+	struct bsc__partition_record *record = cursor->record;
+	pull->ended_ns = bsc__now_ns();
+	pull->pulled_ns = pull->ended_ns - pull->begun_ns;
+	pull->python_ns = atomic_load(&record->meter.python_ns) - pull->python_ns;
+	pull->waiting_ns = atomic_load(&record->meter.waiting_ns) - pull->waiting_ns;
+	pull->pulls = 1;
+	pull->batches = rows > 0;
+	pull->rows = rows;
+	pull->bytes = atomic_load(&record->bytes) - pull->bytes;
+	pull->thread = bsc__thread_id();
+	pull->worker = atomic_load(&record->meter.worker);
+	bsc__scan_record_pull(cursor->scan->record, cursor->partition, pull);
+}
+
 /* Opens the next partition; none left: cursor->ended. */
 static int claim(struct bsc_cursor *cursor, struct bsc_error *err)
 {
@@ -218,11 +247,15 @@ static int claim(struct bsc_cursor *cursor, struct bsc_error *err)
 		} while (!atomic_compare_exchange_weak(&cursor->scan->claimed, &next, next + 1));
 		cursor->partition = next;
 	}
+	if (!bsc__scan_record_begin(cursor->scan->record, cursor->partition)) {
+		return bsc__fail_nomem(err, "opening a partition");
+	}
 	cursor->batch = cursor->retries = 0;
 	cursor->handed_any = false;
 	cursor->open = true;
 	cursor->record = bsc__scan_record_partition(cursor->scan->record, cursor->partition);
 	atomic_store(&cursor->record->state, BSC__PARTITION_BEGUN);
+	begin_pull(cursor);
 	return plan->counted ? BSC_OK : reader_open(cursor, err);
 }
 
@@ -365,6 +398,29 @@ static void end_partition(struct bsc_cursor *cursor)
 	cursor->ended = cursor->single;
 }
 
+/* What the partition in hand, or the next one, has: a batch, its end (*ended), or neither this time. */
+static int pull(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out, bool *ended,
+                struct bsc_error *err)
+{
+	int rc = BSC_OK;
+	if (cursor->open) {
+		begin_pull(cursor);
+	} else {
+		rc = claim(cursor, err);
+	}
+	if (!cursor->open) {
+		return rc; /* none is left, or there is no memory */
+	}
+	if (rc == BSC_OK) {
+		rc = next_of_partition(cursor, poll, out, ended, err);
+	}
+	if (rc == BSC_OK && out->release) {
+		hand_over(cursor, out);
+	}
+	end_pull(cursor, rc == BSC_OK && out->release ? out->length : 0);
+	return rc;
+}
+
 int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, struct ArrowArray *out,
                     struct bsc_error *err)
 {
@@ -378,15 +434,10 @@ int bsc_cursor_next(struct bsc_cursor *cursor, const struct bsc_poll *poll, stru
 			break;
 		}
 		rc = check_cancel(cursor, poll, failure);
-		if (rc == BSC_OK && !cursor->open) {
-			rc = claim(cursor, failure);
+		if (rc == BSC_OK) {
+			rc = pull(cursor, poll, out, &ended, failure);
 		}
-		if (rc == BSC_OK && !cursor->ended) {
-			rc = next_of_partition(cursor, poll, out, &ended, failure);
-		}
-		if (rc == BSC_OK && out->release) {
-			hand_over(cursor, out);
-		} else if (rc == BSC_OK && ended) {
+		if (rc == BSC_OK && !out->release && ended) {
 			end_partition(cursor);
 		}
 	}

@@ -1,4 +1,5 @@
 /* Plans, scans and cursors. */
+#include "scan/internal.h"
 #include "scan/metrics.h"
 #include "world.h"
 
@@ -304,6 +305,15 @@ static int call_meter_ahead(struct world *w, struct bsc_error *err)
 	return BSC_OK;
 }
 
+static int call_meter_worker(struct world *w, struct bsc_error *err)
+{
+	(void)w;
+	(void)err;
+	bsc_meter_worker(&meter, 77);
+	assert_int_equal(meter.worker, 77);
+	return BSC_OK;
+}
+
 /* It has no error to give: what can't be kept is not. */
 static int call_meter_report(struct world *w, struct bsc_error *err)
 {
@@ -325,6 +335,18 @@ static int call_export(struct world *w, struct bsc_error *err)
 static void done_export(struct world *w)
 {
 	assert_int_equal(w->out.table.array.length, 1);
+	w->out.table.array.release(&w->out.table.array);
+	w->out.table.schema.release(&w->out.table.schema);
+}
+
+static int call_timeline(struct world *w, struct bsc_error *err)
+{
+	return bsc_timeline_export(w->scan->record->id, &w->out.table.schema, &w->out.table.array, err);
+}
+
+static void done_timeline(struct world *w)
+{
+	assert_true(w->out.table.array.length > 0);
 	w->out.table.array.release(&w->out.table.array);
 	w->out.table.schema.release(&w->out.table.schema);
 }
@@ -366,9 +388,12 @@ const struct twin twins_scan[] = {
     {"bsc_cursor_close", "", false, .set_up = begun_cursor, .call = call_cursor_close},
     {"bsc_meter_time", "", false, .set_up = some_meter, .call = call_meter_time, .done = done_meter},
     {"bsc_meter_ahead", "", false, .set_up = some_meter, .call = call_meter_ahead, .done = done_meter},
+    {"bsc_meter_worker", "", false, .set_up = some_meter, .call = call_meter_worker, .done = done_meter},
     {"bsc_meter_report", "", true, .set_up = some_meter, .call = call_meter_report, .done = done_meter},
     {"bsc_scans_export", "", true, sizeof(((struct world *)NULL)->out.table), begun_cursor, call_export,
 	 .done = done_export},
+    {"bsc_timeline_export", "", true, sizeof(((struct world *)NULL)->out.table), begun_cursor, call_timeline,
+	 .done = done_timeline},
     {"bsc_scans_forget", "", false, .set_up = world_scan, .call = call_forget},
     NEXT("all columns", world_cursor),
     NEXT("some columns", cursor_over_some),

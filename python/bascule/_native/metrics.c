@@ -21,12 +21,14 @@ static PyObject *report_metric(PyObject *Py_UNUSED(module), PyObject *args)
 	return PyBool_FromLong(meter && bsc_meter_report(meter, (struct bsc_str){name, (size_t)len}, value));
 }
 
-PyObject *metrics_of(const struct bsc_scan *scan)
+/* What `export` makes for `of`, as capsules. */
+static PyObject *exported(int (*export)(const void *of, struct ArrowSchema *, struct ArrowArray *, struct bsc_error *),
+                          const void *of)
 {
 	struct ArrowSchema *schema = PyMem_Calloc(1, sizeof(*schema));
 	struct ArrowArray *array = PyMem_Calloc(1, sizeof(*array));
 	struct bsc_error err;
-	if (!schema || !array || bsc_scans_export(scan, schema, array, &err) != BSC_OK) {
+	if (!schema || !array || export(of, schema, array, &err) != BSC_OK) {
 		PyMem_Free(schema);
 		PyMem_Free(array);
 		return PyErr_NoMemory();
@@ -36,6 +38,27 @@ PyObject *metrics_of(const struct bsc_scan *scan)
 	Py_XDECREF(schema_capsule);
 	Py_XDECREF(array_capsule);
 	return pair;
+}
+
+static int export_scans(const void *of, struct ArrowSchema *schema, struct ArrowArray *array, struct bsc_error *err)
+{
+	return bsc_scans_export(of, schema, array, err);
+}
+
+static int export_timeline(const void *of, struct ArrowSchema *schema, struct ArrowArray *array, struct bsc_error *err)
+{
+	return bsc_timeline_export(*(const long long *)of, schema, array, err);
+}
+
+PyObject *metrics_of(const struct bsc_scan *scan)
+{
+	return exported(export_scans, scan);
+}
+
+static PyObject *timeline(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+	long long scan = PyLong_AsLongLong(arg);
+	return scan == -1 && PyErr_Occurred() ? NULL : exported(export_timeline, &scan);
 }
 
 static PyObject *scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
@@ -51,6 +74,7 @@ static PyObject *forget_scans(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(a
 
 static PyMethodDef methods[] = {{"report_metric", report_metric, METH_VARARGS, NULL},
                                 {"scans", scans, METH_NOARGS, NULL},
+                                {"timeline", timeline, METH_O, NULL},
                                 {"forget_scans", forget_scans, METH_NOARGS, NULL},
                                 {0}};
 
