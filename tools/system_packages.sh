@@ -11,6 +11,7 @@ PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null || missing="$missing maria
 command -v mariadb >/dev/null || missing="$missing mariadb-client-core"
 command -v javac >/dev/null || missing="$missing default-jdk-headless"
 command -v mvn >/dev/null || missing="$missing maven"
+command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from bascule._composed import MemoryDataSource, concat, map_batches
+    from bascule._scan import Scan
     from bascule._source_function import source
-    from bascule._table import Table, table
+    from bascule._table import Partition, Table, table
+    from bascule._timeline import Timeline, timeline
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,9 +35,12 @@ __all__ = [
     "Option",
     "OptionError",
     "Options",
+    "Partition",
+    "Scan",
     "SourceNotFoundError",
     "Statistics",
     "Table",
+    "Timeline",
     "clear_cache",
     "concat",
     "connect",
@@ -46,16 +51,21 @@ __all__ = [
     "scans",
     "source",
     "table",
+    "timeline",
 ]
 
 # These need more of the package than a class that only imports the contract does.
 _LATER = {
     "MemoryDataSource": "_composed",
+    "Partition": "_table",
+    "Scan": "_scan",
     "Table": "_table",
+    "Timeline": "_timeline",
     "concat": "_composed",
     "map_batches": "_composed",
     "source": "_source_function",
     "table": "_table",
+    "timeline": "_timeline",
 }
 
 

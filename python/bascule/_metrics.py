@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from bascule._native import Scan
 
-__all__ = ["clear_cache", "metrics_of", "report_metric", "scans"]
+__all__ = ["Exported", "clear_cache", "metrics_of", "report_metric", "scans"]
 
 
 def report_metric(name: str, value: float = 1) -> bool:
@@ -49,14 +49,14 @@ def scans() -> pa.Table:
 
     from bascule import _native
 
-    return pa.Table.from_batches([pa.record_batch(_Exported(*_native.scans()))])
+    return pa.Table.from_batches([pa.record_batch(Exported(*_native.scans()))])
 
 
 def metrics_of(scan: Scan) -> dict[str, Any]:
     """What one scan did so far: its row of :func:`scans`."""
     import pyarrow as pa
 
-    (row,) = pa.record_batch(_Exported(*scan.metrics())).to_pylist()
+    (row,) = pa.record_batch(Exported(*scan.metrics())).to_pylist()
     return dict(row)
 
 
@@ -72,7 +72,7 @@ def clear_cache() -> None:
     _native.clear_cache()
 
 
-class _Exported:
+class Exported:
     """Capsules of a record batch, to be taken once."""
 
     def __init__(self, schema: object, array: object) -> None:

@@ -8,13 +8,14 @@ import decimal
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from bascule import _locate, _native, _objects
-from bascule._columns import index_of, sizes_of
+from bascule._columns import index_of
 from bascule._locate import a
+from bascule._scan import READ_AHEAD, Scan
 from bascule.contract import Option, Statistics
 from bascule.errors import BasculeError, OptionError, mask
 from bascule.filters import Filter
@@ -31,11 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Partition", "Table", "table"]
 
-#: Batches that a reader may have read and not handed over, in bytes.
-READ_AHEAD = 64 << 20
 _HEAD = 5
-#: Beyond one for each core: of a source that waits, more at a time are of use.
-_THREADS_MORE = 4
 
 
 def table(
@@ -283,7 +280,7 @@ class Table:
         """How many rows there are: without reading where every partition says so."""
         read = self.read(columns=())
         known = read.row_count
-        n = known if known is not None else sum(batch.num_rows for batch in self._batches(read, ordered=False))
+        n = known if known is not None else sum(batch.num_rows for batch in self._scan_of(read, ordered=False))
         return n if self._limit is None else min(n, self._limit)
 
     # ---- handed over ----
@@ -295,37 +292,50 @@ class Table:
         """Its batches, in order. Another schema that is asked for is cast to, where no value can change."""
         return self.to_reader().__arrow_c_stream__(requested_schema)
 
-    def to_reader(
-        self, *, ordered: bool = True, threads: int | None = None, max_bytes: int = READ_AHEAD
-    ) -> pa.RecordBatchReader:
-        """Its batches, read ahead.
+    def scan(
+        self,
+        *,
+        ordered: bool = True,
+        threads: int | None = None,
+        max_bytes: int = READ_AHEAD,
+        progress: bool = False,
+    ) -> Scan:
+        """One read of it, planned: its batches, how far it is, what it took.
 
         Args:
             ordered: partition after partition; False: as they come.
             threads: how many partitions are read at a time; None: as many as the table has ``workers``, else as many as are
                 of use.
             max_bytes: of batches that are read and not yet taken.
+            progress: draw a progress bar (tqdm), of the rows where it is known how many there are, else of the partitions.
+        """
+        return self._scan_of(self.read(), ordered=ordered, threads=threads, max_bytes=max_bytes, progress=progress)
+
+    def to_reader(
+        self,
+        *,
+        ordered: bool = True,
+        threads: int | None = None,
+        max_bytes: int = READ_AHEAD,
+        progress: bool = False,
+    ) -> pa.RecordBatchReader:
+        """Its batches, read ahead; the arguments are those of :meth:`scan`.
 
         Raises:
             BasculeError: while it is read: whatever the class raises.
         """
-        import pyarrow as pa
+        return self.scan(ordered=ordered, threads=threads, max_bytes=max_bytes, progress=progress).to_reader()
 
-        read = self.read()
-        return pa.RecordBatchReader.from_batches(
-            read.schema, self._batches(read, ordered=ordered, threads=threads, max_bytes=max_bytes)
-        )
-
-    def batches(self, *, ordered: bool = True) -> Iterator[pa.RecordBatch]:
+    def batches(self, *, ordered: bool = True, progress: bool = False) -> Iterator[pa.RecordBatch]:
         """Its batches, one after the other, read ahead."""
-        return self._batches(self.read(), ordered=ordered)
+        return self.scan(ordered=ordered, progress=progress).batches()
 
     async def batches_async(self, *, ordered: bool = True) -> AsyncIterator[pa.RecordBatch]:
         """The same for ``async for``: other tasks run while one is waited for."""
         import asyncio
 
         read = await asyncio.to_thread(self.read)
-        batches, nothing = self._batches(read, ordered=ordered), object()
+        batches, nothing = self._scan_of(read, ordered=ordered).batches(), object()
         pending: asyncio.Future[Any] | None = None
         try:
             while True:
@@ -341,18 +351,18 @@ class Table:
                 pending.exception()
             await asyncio.to_thread(batches.close)
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self, *, progress: bool = False) -> pa.Table:
         """All of it, as a ``pyarrow.Table``."""
         import pyarrow as pa
 
-        read = self.read()
-        return pa.Table.from_batches(list(self._batches(read)), read.schema)
+        scan = self.scan(progress=progress)
+        return pa.Table.from_batches(list(scan), scan.schema)
 
-    def to_polars(self) -> pl.LazyFrame:
+    def to_polars(self, *, progress: bool = False) -> pl.LazyFrame:
         """As a LazyFrame that reads what a query needs: see :func:`bascule.polars.scan`."""
         from bascule.polars import scan
 
-        return scan(self)
+        return scan(self, progress=progress)
 
     def to_duckdb(self, connection: duckdb.DuckDBPyConnection | None = None) -> duckdb.DuckDBPyRelation:
         """As a relation of DuckDB, which pushes what a query needs: see :func:`bascule.duckdb.relation`.
@@ -364,9 +374,9 @@ class Table:
 
         return relation(self, connection)
 
-    def to_pandas(self, **kwargs: Any) -> pd.DataFrame:
+    def to_pandas(self, *, progress: bool = False, **kwargs: Any) -> pd.DataFrame:
         """All of it, as a data frame: ``pyarrow.Table.to_pandas``, with its arguments."""
-        return self.to_arrow().to_pandas(**kwargs)
+        return self.to_arrow(progress=progress).to_pandas(**kwargs)
 
     # ---- as people see it ----
 
@@ -416,11 +426,11 @@ class Table:
         if self._limit is not None:
             raise BasculeError(f"{self!r} has a limit. {why}")
 
-    def hinted(self, hints: Sequence[Filter]) -> Iterator[pa.RecordBatch]:
+    def hinted(self, hints: Sequence[Filter], progress: bool = False) -> Iterator[pa.RecordBatch]:
         """For engines that filter themselves: its batches, of which rows for which the hints aren't true may be missing."""
         # Which rows a limit takes is not for a hint to say.
         read = self.read(hints=hints if self._limit is None else ())
-        return self._batches(read)
+        return self._scan_of(read, progress=progress).batches()
 
     def read(
         self,
@@ -436,35 +446,8 @@ class Table:
         wanted = self._columns if columns is None else columns
         return TrustedRead(source, wanted, self._predicates, self._limit, specs, hints, portable)
 
-    def _batches(
-        self,
-        read: TrustedRead,
-        *,
-        ordered: bool = True,
-        threads: int | None = None,
-        max_bytes: int = READ_AHEAD,
-    ) -> Generator[pa.RecordBatch, None, None]:
-        """The batches of a plan, up to the limit."""
-        from bascule._read_ahead import read_ahead
-        from bascule._trusted import first_rows
-
-        # In-process a plan has no bound of its own: threads wait for what they read.
-        at_once = threads or self._bound.workers or (os.cpu_count() or 1) + _THREADS_MORE
-        ahead = read_ahead(
-            read.partition,
-            read.partition_count,
-            threads=min(at_once, read.plan.concurrency),
-            max_bytes=max_bytes,
-            ordered=ordered,
-            cancel=read.cancel,
-            size_of=sizes_of(read.schema),
-        )
-        try:
-            yield from first_rows(ahead, self._limit)
-        except (OSError, ValueError) as e:  # what the core says through Arrow's stream
-            raise BasculeError(str(e)) from None
-        finally:
-            ahead.close()  # type: ignore[attr-defined]
+    def _scan_of(self, read: TrustedRead, *, threads: int | None = None, **how: Any) -> Scan:
+        return Scan(read, self.source, threads=threads or self._bound.workers, **how)
 
     def _check_predicates(self) -> None:
         """Each names columns that are there, and can be applied."""
@@ -498,7 +481,4 @@ class Partition:
 
     def to_reader(self) -> pa.RecordBatchReader:
         """Its batches."""
-        import pyarrow as pa
-
-        read = self.table.read(specs=[self.spec])
-        return pa.RecordBatchReader.from_batches(read.schema, self.table._batches(read))
+        return self.table._scan_of(self.table.read(specs=[self.spec])).to_reader()

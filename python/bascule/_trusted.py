@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from bascule import _native
 from bascule._columns import index_of
+from bascule._metrics import metrics_of
 from bascule.errors import BasculeError
 from bascule.filters import Filter
 
@@ -96,6 +97,15 @@ class TrustedRead:
     def cancel(self) -> None:
         """Every read of it ends with an error."""
         self._scan.cancel()
+
+    @property
+    def progress(self) -> float:
+        """What part is read, in [0, 1]."""
+        return self._scan.progress
+
+    def metrics(self) -> dict[str, Any]:
+        """What it did so far: its row of :func:`bascule.scans`."""
+        return metrics_of(self._scan)
 
     @property
     def row_count(self) -> int | None:

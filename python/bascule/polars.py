@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["scan"]
 
 
-def scan(table: Table) -> pl.LazyFrame:
+def scan(table: Table, *, progress: bool = False) -> pl.LazyFrame:
     """A table as a LazyFrame; each ``collect`` is a new read.
+
+    Args:
+        progress: draw a progress bar for each.
 
     Example:
         >>> import bascule
@@ -49,7 +52,7 @@ def scan(table: Table) -> pl.LazyFrame:
             with contextlib.suppress(Exception):  # what can't be said is none the worse
                 hints = translated(predicate, schema)
         yield _frame(asked.schema.empty_table())  # of a table without rows there is nothing else
-        for batch in asked.hinted(hints):
+        for batch in asked.hinted(hints, progress):
             frame = pl.DataFrame(_Exported(batch)) if batch.num_columns else _frame(batch)
             yield frame if predicate is None else frame.filter(predicate)
 

@@ -303,3 +303,25 @@ def test_memory_does_not_grow_with_the_result(kind):
         return int(done.stderr)
 
     assert peak_mib(12_000_000) < peak_mib(500_000) + 100
+
+
+def test_a_timeline_is_written_of_what_was_read(tmp_path):
+    page = tmp_path / "t.html"
+    assert (
+        rows("--timeline", page, "SELECT count(p) FROM python('testsources:Numbers', partitions := 4)")
+        == "count(p)\n40\n"
+    )
+    assert "testsources:Numbers, in-process: done after" in page.read_text("utf-8")
+    failed = bascule("query", "--timeline", page, "FROM python('sparksources:ReadRaises')")
+    assert failed.returncode == 1
+    assert "no rows today" in failed.stderr
+    assert "sparksources:ReadRaises, in-process: failed after" in page.read_text("utf-8")
+
+
+def test_a_timeline_of_nothing_and_one_that_can_not_be_written(tmp_path):
+    done = bascule("query", "--timeline", tmp_path / "t.html", "SELECT 1")
+    assert (done.returncode, "no source was read" in done.stderr) == (0, True)
+    assert not (tmp_path / "t.html").exists()
+    for path in (tmp_path / "t.png", tmp_path / "no" / "t.html"):
+        wrong = bascule("query", "--timeline", path, "SELECT 1")
+        assert (wrong.returncode, "an .html file" in wrong.stderr) == (2, True)

@@ -58,6 +58,11 @@ _DATABASES = (".duckdb", ".ddb", ".db")
     "named .duckdb, .ddb or .db is created, as by ATTACH.",
 )
 @click.option("--read-only", is_flag=True, help="Attach read-only; a missing file is an error.")
+@click.option(
+    "--timeline",
+    type=click.Path(dir_okay=False),
+    help="Write a page that shows who waited for whom while the sources were read.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="DuckDB's threads, which read partitions.")
 def command(
     sql: str | None,
@@ -67,6 +72,7 @@ def command(
     rows: int | None,
     attach: tuple[str, ...],
     read_only: bool,
+    timeline: str | None,
     threads: int | None,
 ) -> None:
     """Run SQL; print or write the rows of its last statement.
@@ -88,6 +94,10 @@ def command(
         raise click.UsageError(f"{kind} is binary and is not written to a terminal: give -o FILE, or a pipe")
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise click.UsageError(f"there is no directory {Path(output).parent}")
+    if timeline is not None and (
+        Path(timeline).suffix.lower() not in (".html", ".htm") or not Path(timeline).absolute().parent.is_dir()
+    ):
+        raise click.UsageError(f"a timeline is an .html file in a directory that is there, not {timeline}")
     attached = [_database(path, read_only) for path in attach]
     import_from_here()
     connection = _connect(threads)
@@ -96,7 +106,28 @@ def command(
 
     if rows is None and to_terminal:
         rows = _ROWS
-    Query(connection, text, attached, read_only).write(kind, output, limit=rows or None)
+    query = Query(connection, text, attached, read_only)
+    if timeline is None:
+        query.write(kind, output, limit=rows or None)
+        return
+    try:
+        query.write(kind, output, limit=rows or None)
+    finally:
+        _write_timeline(Path(timeline))
+
+
+def _write_timeline(path: Path) -> None:
+    """Of all that this process has read: of a query that failed, too."""
+    from bascule import scans, timeline
+
+    numbers = sorted(scans()["scan"].to_pylist())
+    if not numbers:
+        click.echo(f"no source was read: {path} is not written", err=True)
+        return
+    try:
+        timeline(*numbers).save(path)
+    except OSError as e:
+        raise Failure(f"{path} can't be written: {e.strerror}") from None
 
 
 def _read(sql: str | None, file: str | None) -> str:

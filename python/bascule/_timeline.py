@@ -1,0 +1,75 @@
+"""Who waited for whom in scans: their spans of time, in words and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bascule import _native
+from bascule._metrics import Exported, scans
+from bascule._timeline_picture import fragment, page, picture
+from bascule._timeline_spans import ScanTimeline
+from bascule.errors import BasculeError
+
+__all__ = ["Timeline", "timeline"]
+
+
+class Timeline:
+    """The spans of time of one or several scans: in a notebook a picture, as a file a page that needs nothing else.
+
+    Made by :meth:`bascule.Scan.timeline` and :func:`bascule.timeline`.
+    """
+
+    def __init__(self, scans: list[ScanTimeline]) -> None:
+        self.scans = scans
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{scan.title()}\n  " + "\n  ".join([*scan.facts(), *scan.words()]) for scan in self.scans)
+
+    def _repr_html_(self) -> str:
+        return fragment(self.scans)
+
+    def to_html(self) -> str:
+        """A whole page."""
+        return page(self.scans)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the page; as ``.svg`` the picture alone.
+
+        Raises:
+            BasculeError: the file has another suffix, or a picture has more than one scan.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".html", ".htm", ".svg"):
+            raise BasculeError(f"a timeline is written as .html or .svg, not {path.name}")
+        if suffix == ".svg" and len(self.scans) != 1:
+            raise BasculeError(f"{len(self.scans)} scans are a page, not one picture: write them as .html")
+        path.write_text(picture(self.scans[0], whole=True) if suffix == ".svg" else self.to_html(), "utf-8")
+
+
+def timeline(*numbers: int) -> Timeline:
+    """Who waited for whom in some scans of this process, by their numbers in :func:`bascule.scans`; without any in the newest.
+
+    Raises:
+        BasculeError: there is no such scan, or not any more.
+
+    Example:
+        >>> import bascule
+        >>> numbers = bascule.table("testsources:Numbers").to_arrow()
+        >>> print(bascule.timeline())  # doctest: +ELLIPSIS
+        testsources:Numbers, in-process: done after ...
+    """
+    import pyarrow as pa
+
+    rows = {row["scan"]: row for row in scans().to_pylist()}
+    if not rows and not numbers:
+        raise BasculeError("this process has read nothing yet: there is no timeline")
+    for number in numbers:
+        if number not in rows:
+            raise BasculeError(f"there is no scan {number}, or not any more: bascule.scans() has the last hundred")
+    return Timeline(
+        [
+            ScanTimeline(rows[number], pa.record_batch(Exported(*_native.timeline(number))).to_pylist())
+            for number in numbers or (max(rows),)
+        ]
+    )

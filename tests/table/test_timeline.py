@@ -1,0 +1,222 @@
+"""The timeline: its times add up, its words are true, and a browser draws it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from matplotlib.image import imread
+
+import bascule
+from bascule._timeline_spans import ScanTimeline, seconds, size
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+class Slow:
+    """Partitions of batches that take 10 ms each: `batches` of them, of partition `skewed` ten times as many."""
+
+    def infer_schema(self, options):
+        return pa.schema([("n", pa.int64())])
+
+    def plan_partitions(self, options):
+        return [{"p": p} for p in range(int(options["partitions"]))]
+
+    def read_partition(self, partition_spec, options):
+        n = int(options["batches"])
+        for _ in range(10 * n if str(partition_spec["p"]) == options.get("skewed") else n):
+            time.sleep(0.01)
+            yield pa.record_batch({"n": range(100)})
+
+
+def read(table, **how):
+    """The timeline's scan, once all was read."""
+    scan = table.scan(**how)
+    for _ in scan:
+        pass
+    return scan.timeline()
+
+
+@pytest.fixture(params=["inprocess", "process"])
+def executor(request):
+    return request.param
+
+
+def test_times_rows_and_bytes_add_up(executor):
+    table = bascule.table(Slow, partitions=6, batches=5, executor=executor, workers=2)
+    (scan,) = read(table).scans
+    partitions = scan.partitions()
+    assert [span.partition for span in partitions] == list(range(6))
+    assert [(span.rows, span.batches, span.bytes) for span in partitions] == [(500, 5, 4000)] * 6
+    assert 1 <= len(scan.lanes) <= 2
+    assert all(lane.name.startswith("worker" if executor == "process" else "thread") for lane in scan.lanes)
+    for lane in scan.lanes:
+        for span in lane.spans:
+            parts = span.python + span.waiting + span.bridge + span.engine
+            assert parts == pytest.approx(span.seconds, abs=1e-6)
+            assert 0 <= span.begun <= span.ended <= scan.seconds
+        for span, next in zip(lane.spans, lane.spans[1:], strict=False):
+            assert span.ended <= next.begun
+    for span in partitions:
+        # Five times 10 ms; of a worker's that runs ahead, less may have been waited for.
+        assert span.python > (0.04 if executor == "inprocess" else 0)
+        assert span.python + span.waiting + span.bridge + span.engine == pytest.approx(span.seconds, abs=1e-6)
+    assert scan.state == "done"
+
+
+def test_a_slow_class_and_skew_are_named():
+    sleeps = bascule.table(Slow, partitions=4, batches=5)
+    assert "in the class's own code: the source sets the pace" in repr(read(sleeps, threads=1))
+
+    said = repr(read(bascule.table(Slow, partitions=6, batches=2, skewed=4), threads=6))
+    assert "Partition 4 is skewed: it takes" in said
+    assert "for 2,000 rows" in said
+    assert "only one of" in said
+
+
+def test_a_waiting_engine_is_no_fault_of_the_source():
+    """One partition whose batches come at once, to a reader that takes its time."""
+    from bascule import _native
+
+    stream = pa.RecordBatchReader.from_stream(
+        _native.Source("testsources:Numbers", {"partitions": "1"}).plan().scan().partition(0)
+    )
+    for _ in stream:
+        time.sleep(0.05)
+    said = repr(bascule.timeline())
+    assert "went by in the engine" in said
+
+
+def test_several_scans_by_their_numbers_and_the_newest():
+    table = bascule.table("testsources:Numbers", partitions=2)
+    table.to_arrow()
+    table.select("p").to_arrow()
+    newest, before = bascule.scans()["scan"][:2].to_pylist()
+    assert [scan.scan["scan"] for scan in bascule.timeline().scans] == [newest]
+    both = bascule.timeline(before, newest)
+    assert [scan.scan["pushed_columns"] for scan in both.scans] == [None, "p"]
+    assert both.to_html().count("<svg") == 2
+    with pytest.raises(bascule.BasculeError, match="no scan 999999"):
+        bascule.timeline(999999)
+
+
+def test_a_thousand_partitions_and_many_batches_make_a_page_of_a_bounded_size():
+    table = bascule.table("table.test_timeline:Fast", partitions=1500, batches=1)
+    timeline = read(table)
+    assert "Only the first 1,024 partitions are drawn." in repr(timeline)
+    assert len(timeline.to_html()) < 2_000_000
+    timeline = read(bascule.table("table.test_timeline:Fast", partitions=2, batches=20_000))
+    assert sum(len(lane.spans) for lane in timeline.scans[0].lanes) <= 4096
+    assert [span.rows for span in timeline.scans[0].partitions()] == [20_000, 20_000]
+    assert len(timeline.to_html()) < 1_000_000
+
+
+class Fast:
+    def infer_schema(self, options):
+        return pa.schema([("n", pa.int64())])
+
+    def plan_partitions(self, options):
+        return [{}] * int(options.get("partitions", "1"))
+
+    def read_partition(self, partition_spec, options):
+        batch = pa.record_batch({"n": [1]})
+        for _ in range(int(options.get("batches", "1"))):
+            yield batch
+
+
+def test_files(tmp_path):
+    timeline = read(bascule.table(Slow, partitions=2, batches=2, name="<b>&"))
+    timeline.save(tmp_path / "t.html")
+    page = (tmp_path / "t.html").read_text("utf-8")
+    for outside in ("http://", "https://", "<script", "<link", "src="):
+        assert outside not in page.replace("http://www.w3.org/2000/svg", "")
+    timeline.save(tmp_path / "t.svg")
+    svg = ElementTree.parse(tmp_path / "t.svg").getroot()
+    assert svg.tag == f"{SVG}svg"
+    assert len(svg.findall(f"{SVG}g")) == 2
+    assert timeline._repr_html_() in page
+    with pytest.raises(bascule.BasculeError, match=r"as \.html or \.svg"):
+        timeline.save(tmp_path / "t.png")
+
+
+def test_texts_of_others_are_escaped():
+    scan = {
+        "scan": 1,
+        "source": "<i>m</i>:C",
+        "executor": "inprocess",
+        "state": "done",
+        "seconds": 1.0,
+        "pushed_columns": None,
+        "pushed_filters": "s = '<b>'",
+        "pushed_limit": None,
+        "partitions": 1,
+        "partitions_pruned": 0,
+        "partitions_read": 1,
+        "rows": 1,
+        "batches": 1,
+        "bytes": 1,
+        "planning_seconds": 0.0,
+        "retries": 0,
+        "reported": [("<u>", 1.0)],
+    }
+    span = {
+        "partition": 0,
+        "thread": 1,
+        "worker": None,
+        "begun": 0.0,
+        "ended": 1.0,
+        "pulled_seconds": 1.0,
+        "python_seconds": 0.5,
+        "waiting_seconds": 0.25,
+        "batches": 1,
+        "rows": 1,
+        "bytes": 1,
+    }
+    page = bascule.Timeline([ScanTimeline(scan, [span])]).to_html()
+    for tag in ("<i>", "<b>", "<u>"):
+        assert tag not in page
+    assert "&lt;i&gt;m" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.234, "1.23 s"), (0.5, "500 ms"), (1e-5, "10 µs"), (0, "0 s"), (12345, "12,345 s")]
+)
+def test_durations(value, text):
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (3e12, "3 TB")])
+def test_sizes(value, text):
+    assert size(value) == text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_draws_it(tmp_path, scheme):
+    """A partition that holds the class half of the time is a bar of which half has that colour."""
+    page, picture = tmp_path / "t.html", tmp_path / "t.png"
+    read(bascule.table(Slow, partitions=2, batches=10), threads=2).save(page)
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1180,500",
+        f"--user-data-dir={tmp_path}/profile",
+    ]
+    command += [f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"]
+    done = subprocess.run(
+        [*command, f"--screenshot={picture}", page.as_uri()], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert picture.exists(), done.stderr
+    pixels = (imread(picture)[:, :, :3] * 255).round().astype(int)
+    ground, python = ((13, 17, 23), (68, 147, 248)) if scheme == "dark" else ((255, 255, 255), (9, 105, 218))
+    assert tuple(pixels[2, 2]) == ground
+    in_class = (np.abs(pixels - python).max(axis=2) < 24).sum()
+    # Two bars of 18 pixels' height that are nearly all of some 990 pixels.
+    assert 0.5 * 2 * 990 * 18 < in_class < 1.1 * 2 * 990 * 18
