@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bascule._instance import exports_arrow
 from bascule._locate import a
 from bascule._table import Table, table
-from bascule._table_source import rows_of, source_of, specs_of
+from bascule._table_source import read_of, source_of, specs_of
 from bascule.contract import Statistics
 from bascule.errors import BasculeError
 
@@ -172,7 +172,8 @@ class _Mapped:
     def read_partition(
         self, partition_spec: dict[str, Any], options: Any, *, filters: Sequence[Filter] = ()
     ) -> Iterator[Any]:
-        for batch in rows_of(self.table, partition_spec, self._pushable(filters)):
+        read, i = read_of(self.table, partition_spec, self._pushable(filters))
+        for batch in read.partition(i):
             made = self.function(batch)
             if not exports_arrow(made):
                 raise TypeError(f"the function returned {a(made)}, expected a record batch or what exports Arrow")

@@ -41,7 +41,7 @@ class Found:
         self.cls = cls
         self.marks = marks
         self.count = 0
-        self.wants_process = _executor_of(cls) == "process"
+        self.wants_process: bool = _executor_of(cls) == "process"
 
 
 # What executors know by its address, holding no reference themselves; and the newest of each class, by the
@@ -171,11 +171,11 @@ class Instance:
         cache_epoch: int = 0,
     ) -> None:
         self.label = label
-        self.options = Options(pairs)
-        self.secrets = self.options.secrets()
+        self.options: Options = Options(pairs)
+        self.secrets: list[str] = self.options.secrets()
         self.object: Any = None
-        self.step = ""  # what open() is doing, for messages
-        self.inferred = False  # infer_schema was asked
+        self.step: str = ""  # what open() is doing, for messages
+        self.inferred: bool = False  # infer_schema was asked
         self.evolve = evolve
         self._plan_takes: tuple[str, ...] = ()
         self._read_takes: tuple[str, ...] = ()

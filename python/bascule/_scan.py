@@ -50,7 +50,7 @@ class Scan:
             from bascule._progress import check_installed
 
             check_installed()
-        self.schema = read.schema
+        self.schema: pa.Schema = read.schema
         self._read = read
         self._label = label
         self._ordered = ordered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 from bascule._instance import exports_arrow, items_of, not_arrow
 from bascule.contract import Option
@@ -19,12 +19,25 @@ __all__ = ["source"]
 _TYPES = (str, int, float, bool)
 
 
+@overload
+def source(function: Callable[..., Any]) -> type: ...
+
+
+@overload
+def source(
+    function: None = None,
+    *,
+    partitions: Iterable[Any] | Callable[..., Iterable[Any]] | None = None,
+    schema: Any = None,
+) -> Callable[[Callable[..., Any]], type]: ...
+
+
 def source(
     function: Callable[..., Any] | None = None,
     *,
     partitions: Iterable[Any] | Callable[..., Iterable[Any]] | None = None,
     schema: Any = None,
-) -> Any:
+) -> type | Callable[[Callable[..., Any]], type]:
     """Makes a generator function a source: a class that every engine reads.
 
     Args:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,29 +18,42 @@ if TYPE_CHECKING:
     from bascule._trusted import TrustedRead
     from bascule.filters import Filter
 
-__all__ = ["rows_of", "source_of", "specs_of"]
+__all__ = ["read_of", "source_of", "specs_of"]
+
+
+#: Plans of this process, by what their specs hold.
+_plans: weakref.WeakValueDictionary[tuple[int, int], TrustedRead] = weakref.WeakValueDictionary()
+_numbers = itertools.count()
 
 
 class _Spec(dict[str, Any]):
-    """A partition of a table's. Here it keeps the plan, which may hold what its specs need; a pickled copy is a dict."""
+    """A partition of a table's. Here it keeps the plan, which may hold what its specs need, and is read of it; a pickled
+    copy, which may be read with other columns, is a dict that knows none.
+    """
 
     read: TrustedRead | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
+        return dict, ({name: value for name, value in self.items() if name != "plan"},)
 
 
 def specs_of(read: TrustedRead, **more: Any) -> list[dict[str, Any]]:
     """The partitions of a read, as specs of a source that is made of it."""
-    specs = [_Spec(more, spec=read.plan.spec(i)) for i in range(read.partition_count)]
+    key = os.getpid(), next(_numbers)
+    _plans[key] = read
+    specs = [_Spec(more, plan=key, number=i, spec=read.plan.spec(i)) for i in range(read.partition_count)]
     for spec in specs:
         spec.read = read
     return list(specs)
 
 
-def rows_of(table: Table, spec: dict[str, Any], hints: Sequence[Filter]) -> Iterator[pa.RecordBatch]:
-    """The batches of one of :func:`specs_of`."""
-    return table.read(specs=[spec["spec"]], hints=hints).partition(0)
+def read_of(
+    table: Table, spec: dict[str, Any], hints: Sequence[Filter], columns: Sequence[str] | None = None
+) -> tuple[TrustedRead, int]:
+    """The plan of one of :func:`specs_of`, and its partition there; made anew where it was made in another process."""
+    key = spec.get("plan", (0, 0))
+    read = _plans.get(key) if key[0] == os.getpid() else None
+    return (table.read(columns, specs=[spec["spec"]], hints=hints), 0) if read is None else (read, spec["number"])
 
 
 class _OfTables:
@@ -92,8 +108,8 @@ class _OfTables:
         if table.is_limited:
             whole: Table = table if columns is None else table.select(columns)
             return whole.batches()
-        read: TrustedRead = table.read(columns, specs=[partition_spec["spec"]], hints=filters)
-        return read.stream(0)
+        read, i = read_of(table, partition_spec, filters, columns)
+        return read.stream(i)
 
 
 def source_of(*tables: Table) -> type:

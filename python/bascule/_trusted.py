@@ -81,16 +81,21 @@ class TrustedRead:
         pushable, data = _wire.sayable([*conjuncts, *weaker, *hints])
         claims = source.claim(data, len(pushable)) if pushable else []
         claimed = {filter for filter, exact in zip(pushable, claims, strict=True) if exact}
-        self.residual = (*(filter for filter in conjuncts if filter not in claimed), *expressions)
+        self.residual: tuple[Filter | pc.Expression, ...] = (
+            *(filter for filter in conjuncts if filter not in claimed),
+            *expressions,
+        )
         needed = [index_of(source.label, declared, name, _READ) for name in _columns_of(self.residual, declared)]
         more = [index for index in dict.fromkeys(needed) if index not in asked]
         self.limit = limit
         self._asked = len(asked)
         everything = columns is None or [*asked, *more] == list(range(len(declared)))
         request = (None if everything else [*asked, *more], data, None if self.residual else limit)
-        self.plan = source.plan(*request, portable=portable) if specs is None else source.plan(*request, list(specs))
+        self.plan: _native.Plan = (
+            source.plan(*request, portable=portable) if specs is None else source.plan(*request, list(specs))
+        )
         self._scan = self.plan.scan()
-        self.schema = pa.schema([declared.field(i) for i in asked], metadata=declared.metadata)
+        self.schema: pa.Schema = pa.schema([declared.field(i) for i in asked], metadata=declared.metadata)
         if self.residual:
             _try(self.residual, declared)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bascule.options import Options
+
 __all__ = ["ArrowBatchDataSource", "Option", "Statistics"]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -152,15 +154,15 @@ class ArrowBatchDataSource(ABC):
     """
 
     @abstractmethod
-    def infer_schema(self, options: dict[str, str]) -> pa.Schema:
+    def infer_schema(self, options: Options) -> pa.Schema:
         """The table's columns: a ``pyarrow.Schema``, or any object that exports one (``__arrow_c_schema__``).
 
         Args:
-            options: what the user gave, strings by name; look-up ignores case.
+            options: what the user gave, a dict of strings by name; look-up ignores case. A class may annotate it as ``dict[str, str]``.
         """
 
     @abstractmethod
-    def plan_partitions(self, options: dict[str, str]) -> list[dict[str, Any]]:
+    def plan_partitions(self, options: Options) -> list[dict[str, Any]]:
         """The partitions: one picklable dict each, handed to :meth:`read_partition` as it is.
 
         An empty list is an empty table. Partitions are read in parallel; where a query needs an
@@ -168,7 +170,7 @@ class ArrowBatchDataSource(ABC):
         """
 
     @abstractmethod
-    def read_partition(self, partition_spec: dict[str, Any], options: dict[str, str]) -> Iterator[pa.RecordBatch]:
+    def read_partition(self, partition_spec: dict[str, Any], options: Options) -> Iterator[pa.RecordBatch]:
         """Yields the rows of one partition.
 
         Each item is a record batch, or anything that exports Arrow by the PyCapsule interface

@@ -18,10 +18,10 @@ from bascule.errors import BasculeError
 
 try:
     import datafusion
-except ModuleNotFoundError as e:
+except ModuleNotFoundError as _e:
     raise BasculeError(
         "bascule.datafusion needs DataFusion, which is not installed here: pip install datafusion"
-    ) from e
+    ) from _e
 
 if TYPE_CHECKING:
     from bascule._table import Table
@@ -35,7 +35,7 @@ def register(ctx: datafusion.SessionContext, name: str, table: Table) -> None:
     """Makes a table known to a context under a name. Each query is a new read of it.
 
     Raises:
-        BasculeError: the table has a limit, which has no meaning for partitions that are read apart.
+        BasculeError: the table has a limit, which has no meaning for partitions that are read apart; or its class can't be opened.
 
     Example:
         >>> import bascule
@@ -45,6 +45,7 @@ def register(ctx: datafusion.SessionContext, name: str, table: Table) -> None:
         {'p': [0, 1, 2]}
     """
     table.check_unlimited("DataFusion reads its partitions apart: put the LIMIT into the query")
+    _ = table.schema  # what fails while DataFusion asks for it is a panic there
     dataset = _Dataset.__new__(_Dataset)
     dataset.table = table
     ctx.register_dataset(name, dataset)
@@ -71,13 +72,15 @@ class _Dataset(pyarrow.dataset.Dataset):  # type: ignore[misc]
 class _Query:
     """One query: planned once, for all columns, since DataFusion names them with each partition."""
 
-    def __init__(self, table: Table, filter: pc.Expression | None) -> None:
+    def __init__(self, table: Table, filter: pc.Expression | pa.BooleanScalar | None) -> None:
         from bascule.filters import Exactness, from_arrow
         from bascule.filters._from_arrow import is_plain_sql
 
         self._table = table
         self._filters: list[Filter | pc.Expression] = []
         if filter is not None:
+            # Of `id = 0 AND id = 1` it makes the constant that this is, and no expression.
+            filter = pc.scalar(filter) if isinstance(filter, pa.Scalar) else filter
             said = from_arrow(filter, table.schema, sql=True)
             exact = said.exactness is Exactness.EXACT
             if not exact and not is_plain_sql(filter, table.schema):

@@ -20,8 +20,10 @@ _EXTRA = "pip install 'bascule[duckdb]'"
 try:
     import _duckdb
     import duckdb
-except ModuleNotFoundError as e:
-    raise BasculeError(f"bascule.duckdb needs DuckDB {_native.duckdb_version}, which is not installed: {_EXTRA}") from e
+except ModuleNotFoundError as _e:
+    raise BasculeError(
+        f"bascule.duckdb needs DuckDB {_native.duckdb_version}, which is not installed: {_EXTRA}"
+    ) from _e
 
 if TYPE_CHECKING:
     from bascule._table import Table

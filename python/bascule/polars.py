@@ -15,8 +15,8 @@ from bascule.errors import BasculeError
 try:
     import polars as pl
     from polars.io.plugins import register_io_source
-except ModuleNotFoundError as e:
-    raise BasculeError("bascule.polars needs Polars, which is not installed here: pip install polars") from e
+except ModuleNotFoundError as _e:
+    raise BasculeError("bascule.polars needs Polars, which is not installed here: pip install polars") from _e
 
 from bascule._polars_filters import translated
 

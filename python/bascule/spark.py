@@ -21,10 +21,10 @@ try:
 
     from bascule._spark_log import log
     from bascule._spark_reading import PUSHDOWN, FilteringReader, StreamReader, TableReader, in_sail, open_source
-except ModuleNotFoundError as e:
+except ModuleNotFoundError as _e:
     raise BasculeError(
         "bascule.spark needs PySpark 4, which is not installed here: pip install 'pyspark>=4' (a Sail server: pyspark-client)"
-    ) from e
+    ) from _e
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -67,7 +67,7 @@ class PythonDataSource(DataSource):
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self.options = dict(options)
+        self.options: dict[str, str] = dict(options)
 
     @classmethod
     def name(cls) -> str:

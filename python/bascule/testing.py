@@ -24,8 +24,8 @@ from bascule.errors import BasculeError
 
 try:
     import pytest
-except ModuleNotFoundError as e:
-    raise BasculeError("bascule.testing needs pytest, which is not installed: pip install pytest") from e
+except ModuleNotFoundError as _e:
+    raise BasculeError("bascule.testing needs pytest, which is not installed: pip install pytest") from _e
 
 __all__ = ["CheckWarning", "Limits", "SourceSuite"]
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
+import bascule
+import bascule.duckdb
 from differential import source
 from differential.conftest import examples
 from differential.data import KINDS, Data, tables
@@ -37,14 +39,19 @@ def cases(draw: st.DrawFn, shape: str, of: pa.DataType | None = None) -> tuple[D
     return data, draw(st.lists(queries(data, shape), min_size=3, max_size=3)), draw(st.booleans())
 
 
-def sources(folder: Path, by_name: bool, **options: str) -> dict[str, str]:
+def sources(bench: Bench, folder: Path, by_name: bool, **options: str) -> dict[str, str]:
     """Each way to read the table through a source; the first has no predicates."""
     hinted = {"folder": str(folder), **options}
+    for executor in ("inprocess", "process"):
+        table = bascule.table("differential.source:Claims", hinted, executor=executor)
+        bascule.duckdb.register(bench.con, f"table_{executor}", table)
     return {
         "no hints": call("Plain", by_name, folder=str(folder)),
         "in-process": call("Hinted", by_name, **hinted),
         "in-process, planned": call("Planned", by_name, **hinted),
         "process": call("Planned", by_name, **hinted, bascule_executor="process"),
+        "a table": "table_inprocess",
+        "a table, process": "table_process",
     }
 
 
@@ -73,7 +80,7 @@ def test_hints_change_no_answer(shape, bench, reached, tmp_path):
         nonlocal offered, errors, run_queries
         data, of_shape, by_name = case
         with bench.table(data) as (table, folder):
-            ways = sources(folder, by_name, record=str(record))
+            ways = sources(bench, folder, by_name, record=str(record))
             for query in of_shape:
                 run_queries += 1
                 expected = expected_of(bench, query, table)

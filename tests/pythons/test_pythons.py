@@ -92,6 +92,7 @@ def built_and_tested(minor: int, folder: Path) -> str:
     run(python, "-m", "venv", environment, env=env)
     env["PATH"] = f"{environment / 'bin'}{os.pathsep}{env['PATH']}"
     env["PYTHONDONTWRITEBYTECODE"] = "1"
+    env["BASCULE_ENGINES"] = "native duckdb table"
     inside = environment / "bin" / "python"
     run(inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements(), env=env)
     run(

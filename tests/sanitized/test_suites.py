@@ -62,6 +62,7 @@ def run(package: Path) -> Run:
     env = {
         "LD_PRELOAD": ":".join(libraries),  # has to be loaded first
         "ASAN_OPTIONS": "detect_leaks=0",
+        "BASCULE_ENGINES": "native duckdb",
         "PYTHONMALLOC": "malloc",
         "PYTHONPATH": str(package),
     }

@@ -155,7 +155,7 @@ def test_a_function_over_batches(executor, con):
     assert doubled.count() == 100
     assert doubled.where(f.EqualTo("id", 42)).to_arrow().to_pylist() == [{"id": 42, "twice": 84}]
     inner = next(row for row in bascule.scans().to_pylist() if row["source"] == "pushsources:Claims")
-    assert (inner["partitions"], inner["pushed_columns"]) == (1, "id")
+    assert (inner["partitions_read"], inner["pushed_columns"]) == (1, "id")
     assert doubled.where(f.EqualTo("twice", 84)).select("id").to_arrow()["id"].to_pylist() == [42]
     assert doubled.to_duckdb(con).filter("id < 3").aggregate("sum(twice)").fetchall() == [(6,)]
 

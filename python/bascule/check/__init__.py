@@ -67,7 +67,7 @@ class Checkup:
     def __init__(
         self, source: str | type, options: Mapping[str, str] | None = None, limits: Limits | None = None
     ) -> None:
-        self.subject = Subject(source, options or {}, limits or Limits())
+        self.subject: Subject = Subject(source, options or {}, limits or Limits())
         self._results: dict[str, Result] = {}
 
     def result(self, id: str) -> Result:

@@ -43,9 +43,9 @@ class Subject:
 
     def __init__(self, source: str | type, options: Mapping[str, str], limits: Limits) -> None:
         self.limits = limits
-        self.given = dict(options)
+        self.given: dict[str, str] = dict(options)
         self.source = source
-        self.label = source if isinstance(source, str) else f"{source.__module__}:{source.__qualname__}"
+        self.label: str = source if isinstance(source, str) else f"{source.__module__}:{source.__qualname__}"
         self._started: float | None = None
         self._aliases: dict[str, str] = {}  # names that only this check knows, and what a reader calls them
         self._opened: tuple[_instance.Instance, pa.Schema | None, BaseException | None] | None = None

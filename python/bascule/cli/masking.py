@@ -28,7 +28,7 @@ class Masked:
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]], declared: Iterable[Option] = ()) -> None:
-        self.options = Options(pairs)
+        self.options: Options = Options(pairs)
         declared = tuple(declared)
         self._names = {option.name.casefold() for option in declared if option.secret}
         self._secrets: set[str] = set()
