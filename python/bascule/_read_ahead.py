@@ -17,8 +17,9 @@ from typing import Any
 
 __all__ = ["read_ahead"]
 
-#: How long the end of a read waits for threads that are within a class, which has been told to stop.
-_JOIN_S = 5.0
+#: How long the end of a read waits for its threads. Python code of a class that they are in was told to stop; a call into C
+#: may take any time.
+_JOIN_S = 3.0
 #: How long is slept for a batch, at first and at most, before it is waited for.
 _FIRST_NAP_S = 100e-6
 _LONGEST_NAP_S = 800e-6
@@ -231,5 +232,6 @@ class _Shared:
             self._filled.notify_all()
         if not self.is_through:
             self._cancel()
+        deadline = time.monotonic() + _JOIN_S
         for thread in self._threads:
-            thread.join(_JOIN_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
