@@ -36,7 +36,7 @@ class Sleeps:
 
 def reader(quick: bool) -> Case:
     """Two partitions at a time against one."""
-    n_batches, n = (10, 3) if quick else (50, 9)
+    n_batches, n = (10, 3) if quick else (50, 21)
     loops = process_sources.calibrated(0.020)
     sleeps = bascule.table(Sleeps, partitions=2, batches=n_batches)
     options = {"partitions": 2, "batches": n_batches // 2, "loops": loops}
@@ -72,7 +72,7 @@ Query = Callable[[], tuple[float, str]]
 
 def engines(quick: bool) -> Case:
     """Each library over our table, and over the same batches as a hand-written adapter hands them over."""
-    n_batches, n = (5, 3) if quick else (50, 15)
+    n_batches, n = (5, 3) if quick else (50, 31)
     batch = wide_batch(ROWS)
     options = {"rows": ROWS, "batches": n_batches, "partitions": PARTITIONS}
     table = bascule.table("bench.sources:Wide", options)
