@@ -75,7 +75,8 @@ def test_the_guides_class_works(tmp_path):
     "module",
     [
         *("bascule", "bascule.contract", "bascule.options", "bascule.duckdb", "bascule.polars", "bascule.datafusion"),
-        *("bascule._table", "bascule._composed", "bascule._source_function"),
+        *("bascule._table", "bascule._composed", "bascule._source_function", "bascule._timeline"),
+        *("bascule.sources.jdbc", "bascule.sources.files"),
     ],
 )
 def test_the_examples_of_docstrings_run(module):
@@ -83,7 +84,7 @@ def test_the_examples_of_docstrings_run(module):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("page", ["metrics.md", "table.md"])
+@pytest.mark.parametrize("page", ["files.md", "metrics.md", "table.md"])
 def test_the_examples_of_pages_run(page):
     results = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
     assert results.attempted > 0

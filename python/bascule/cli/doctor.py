@@ -26,7 +26,9 @@ __all__ = ["OneRow", "command"]
 
 _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
 _DRIVERS = {
+    "files": ("obstore", "wcmatch"),
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
+    "progress": ("tqdm",),
     "scripts": ("packaging", "uv"),
 }
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}

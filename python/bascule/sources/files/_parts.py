@@ -1,0 +1,85 @@
+"""Partitions of about equal bytes: files, row groups, ranges of lines; large ones cut, small ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bascule.filters import Filter
+from bascule.sources.files._files import Files, Found
+from bascule.sources.files._formats import Parquet
+
+__all__ = ["parts_of"]
+
+#: Small files are read by as many partitions, where there are as many files.
+_AT_LEAST = 8
+#: Requests for footers at a time.
+_THREADS = 16
+
+
+def parts_of(files: Files, filters: Sequence[Filter], count: bool = False) -> list[dict[str, Any]]:
+    """The specs of all partitions.
+
+    Args:
+        count: only how many rows there are is asked: Parquet's footers are read for it.
+    """
+    kept = files.kept(filters)
+    if not kept:
+        return []
+    total = sum(one.file.size for one in kept)
+    n = files.options["num_partitions"] or max(-(-total // files.options["partition_bytes"]), min(len(kept), _AT_LEAST))
+    target = max(1, -(-total // n))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        cut = pool.map(lambda one: _cut(files, one, target, count), kept)
+        units = [
+            (weight, rows, {"of": one.of, "path": one.file.path, "size": one.file.size, "part": part})
+            for one, found in zip(kept, cut, strict=True)
+            for weight, rows, part in found
+        ]
+    table = files.spec()
+    return [{**spec, "table": table} for spec in _packed(units, n)]
+
+
+def _cut(files: Files, found: Found, target: int, count: bool) -> list[tuple[int, int, Any]]:
+    """What of a file is read apart: bytes, rows (-1: unknown), and the part; None for all of it."""
+    file = found.file
+    if isinstance(files.format, Parquet) and (count or file.size > target):
+        groups = files.row_groups(found)
+        if len(groups) > 1 and file.size > target:
+            return [(weight, rows, [i]) for i, (weight, rows) in enumerate(groups)]
+        return [(file.size, sum(rows for _, rows in groups), None)]
+    if file.size > target and files.splits_by_bytes(file):
+        n = -(-file.size // target)
+        marks = [file.size * i // n for i in range(n + 1)]
+        return [(marks[i + 1] - marks[i], -1, (marks[i], marks[i + 1])) for i in range(n)]
+    return [(file.size, -1, None)]
+
+
+def _packed(units: list[tuple[int, int, dict[str, Any]]], n: int) -> list[dict[str, Any]]:
+    """Neighbours together, to about n partitions of equal weight; row groups of one file as one part."""
+    total = sum(weight for weight, _, _ in units) or 1
+    packed: dict[int, list[tuple[int, dict[str, Any]]]] = {}
+    before = 0
+    for weight, rows, part in units:
+        # By the unit's middle, so that none is begun for a sliver.
+        slot = min(n - 1, (2 * before + weight) * n // (2 * total))
+        before += weight
+        packed.setdefault(slot, []).append((rows, part))
+    return [_spec(packed[slot]) for slot in sorted(packed)]
+
+
+def _spec(found: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    for _, part in found:
+        last = parts[-1] if parts else None
+        if (
+            last is not None
+            and isinstance(part["part"], list)
+            and (last["of"], last["path"]) == (part["of"], part["path"])
+        ):
+            last["part"] = [*last["part"], *part["part"]]
+        else:
+            parts.append(dict(part))
+    counts = [rows for rows, _ in found]
+    return {"parts": parts, **({"bascule_rows": sum(counts)} if min(counts) >= 0 else {})}
