@@ -562,6 +562,9 @@ struct bsc_scan;
 /* One execution of a plan. A plan may be executed any number of times. */
 int bsc_scan_open(struct bsc_plan *plan, struct bsc_scan **out, struct bsc_error *err) BSC_MUST_CHECK;
 
+/* Its number in bsc_scans_export and bsc_timeline_export. Any thread. */
+int64_t bsc_scan_number(const struct bsc_scan *scan);
+
 /* A fraction in [0, 1]: of the rows, where the partitions' are known or the source's statistics were asked for and are
  * exact, and no filter stands; else of the partitions, those read to their end. Any thread. */
 double bsc_scan_progress(const struct bsc_scan *scan);
@@ -569,6 +572,9 @@ double bsc_scan_progress(const struct bsc_scan *scan);
 /* Every cursor's next call, and a call that waits, ends with BSC_CANCELLED.
  * Any thread, any number of times. */
 void bsc_scan_cancel(struct bsc_scan *scan);
+
+/* The same for a host that has all that it wants: the scan ended early, and was not cancelled. */
+void bsc_scan_finish(struct bsc_scan *scan);
 
 /* One more reference, to be dropped with bsc_scan_close. */
 void bsc_scan_ref(struct bsc_scan *scan);

@@ -161,6 +161,10 @@ class _Mapped:
     keeps: frozenset[str]
     function: Callable[[pa.RecordBatch], Any]
 
+    @classmethod
+    def _bascule_secrets(cls) -> list[str]:
+        return cls.table.secrets()
+
     def infer_schema(self, options: Any) -> pa.Schema:
         return self.schema
 

@@ -245,7 +245,9 @@ class Instance:
         return "filters" in (*self._plan_takes, *self._read_takes)
 
     def _keep_secrets(self) -> None:
-        self.secrets = sorted({*self.secrets, *self.options.secrets()}, key=len, reverse=True)
+        # Of a source made of tables: those of the tables' options.
+        inner = getattr(self._cls, "_bascule_secrets", list)
+        self.secrets = sorted({*self.secrets, *self.options.secrets(), *inner()}, key=len, reverse=True)
 
     def has_statistics(self) -> bool:
         return callable(getattr(self._cls, "statistics", None))

@@ -81,6 +81,9 @@ class Scan:
     """One execution of a plan."""
 
     @property
+    def number(self) -> int:
+        """Its number in :func:`scans` and :func:`timeline`."""
+    @property
     def progress(self) -> float:
         """What part is read, in [0, 1]: of the rows, where they are known, else of the partitions."""
     def partition(self, i: int) -> Partition:
@@ -89,6 +92,8 @@ class Scan:
         """What it did so far: its row of :func:`scans`."""
     def cancel(self) -> None:
         """Every read of this scan ends with an error."""
+    def finish(self) -> None:
+        """The same, for one that has all that it wants: the scan has ended early then, and wasn't cancelled."""
 
 class Partition:
     """One partition: an Arrow stream of its batches, checked and trimmed to the plan's columns."""

@@ -14,7 +14,7 @@ import types
 import weakref
 from typing import Any
 
-__all__ = ["class_of", "find", "name_of"]
+__all__ = ["class_of", "find", "is_importable", "name_of"]
 
 _named: weakref.WeakValueDictionary[tuple[str, str], type] = weakref.WeakValueDictionary()
 _names: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
@@ -27,12 +27,17 @@ def find(module: str, name: str) -> type | None:
     return _named.get((module, name))
 
 
+def is_importable(cls: type) -> bool:
+    """Is it what its module and name lead to?"""
+    return _attribute(cls.__module__, cls.__qualname__) is cls
+
+
 def name_of(cls: type) -> str:
     """``module:Class``, by which this process finds the class as long as somebody holds it: this one, though another of its
     name takes its place.
     """
     module, name = cls.__module__, cls.__qualname__
-    if _attribute(module, name) is cls:
+    if is_importable(cls):
         return f"{module}:{name}"
     with _lock:
         known = _names.get(cls)

@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["read_ahead"]
+__all__ = ["ReadAhead"]
 
 #: How long the end of a read waits for its threads. Python code of a class that they are in was told to stop; a call into C
 #: may take any time.
@@ -25,64 +25,51 @@ _FIRST_NAP_S = 100e-6
 _LONGEST_NAP_S = 800e-6
 
 
-def read_ahead(
-    open_partition: Callable[[int], Iterator[Any]],
-    n_partitions: int,
-    *,
-    threads: int,
-    max_bytes: int,
-    ordered: bool,
-    cancel: Callable[[], None],
-    size_of: Callable[[Any], int],
-) -> Iterator[Any]:
-    """The batches of all partitions.
-
-    Args:
-        open_partition: a partition's batches. Called and read on one of the threads.
-        threads: how many read at a time, at most: the second begins once a batch was waited for.
-        max_bytes: of batches that are read and not handed over; a thread that has one more waits with it. There are
-            never more of them than were handed over, or than threads: who wants few gets few read.
-        ordered: partition after partition.
-        cancel: ends reads that are under way, once nobody wants them any more.
-        size_of: a batch, in bytes.
-
-    What a partition raises is raised here, where its turn comes; nothing of it is lost before.
-    """
-    shared = _Shared(open_partition, n_partitions, max_bytes, ordered, threads, cancel, size_of)
-    try:
-        _running.add(shared)
-        shared.start()
-        yield from shared.batches()
-        shared.is_through = True
-    finally:
-        # Behind the interpreter's end a thread may have been stopped with the lock in its hands.
-        if not sys.is_finalizing():
-            shared.end()
-
-
 #: Reads that aren't through, to be ended while the interpreter is whole.
-_running: weakref.WeakSet[_Shared] = weakref.WeakSet()
+_running: weakref.WeakSet[ReadAhead] = weakref.WeakSet()
 
 
 @atexit.register
 def _end_all() -> None:
-    for shared in list(_running):
-        shared.end()
+    for read in list(_running):
+        read.end()
 
 
-class _Shared:
+class ReadAhead:
+    """The batches of all partitions, once.
+
+    Args:
+        open_partition: a partition's batches. Called and read on one of the threads.
+        n: how many partitions there are.
+        threads: how many read at a time, at most: the second begins once a batch was waited for.
+        max_bytes: of batches that are read and not handed over; a thread that has one more waits with it. There are
+            never more of them than were handed over, or than threads: who wants few gets few read.
+        ordered: partition after partition.
+        finish: ends reads that are under way, once nobody wants them any more; ``cancel``: after an error or an interrupt.
+        size_of: a batch, in bytes.
+
+    What a partition raises is raised where its turn comes; nothing of it is lost before.
+    """
+
     def __init__(
         self,
         open_partition: Callable[[int], Iterator[Any]],
         n: int,
+        *,
+        threads: int,
         max_bytes: int,
         ordered: bool,
-        threads: int,
+        finish: Callable[[], None],
         cancel: Callable[[], None],
         size_of: Callable[[Any], int],
     ) -> None:
         self.is_through = False
+        #: Seconds for which batches were waited for by whoever takes them.
+        self.starved = 0.0
+        #: Seconds for which a partition's thread waited for its turn, while another's batches were taken.
+        self.turns: defaultdict[int, float] = defaultdict(float)
         self._open_partition = open_partition
+        self._finish = finish
         self._cancel = cancel
         self._size_of = size_of
         self._n = n
@@ -100,14 +87,42 @@ class _Shared:
         self._least = threads
         self._bytes = self._waiting = self._handed = 0  # of batches that are read, how many there are; and were
         self._stopped = False
+        self._error: BaseException | None = None
         #: Of each queue its batches and their sizes, then None for its end, or what was raised. Out of order there is one
         #: queue.
         self._queues: dict[int, deque[Any]] = {}
         self._running = n
 
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            _running.add(self)
+            self._start()
+            while self._running:
+                item = self._take()
+                if isinstance(item, BaseException):
+                    raise item
+                if item is not None:
+                    yield item[0]
+            self.is_through = True
+        except GeneratorExit:
+            raise
+        except BaseException:
+            self._finish = self._cancel
+            raise
+        finally:
+            # Behind the interpreter's end a thread may have been stopped with the lock in its hands.
+            if not sys.is_finalizing():
+                self.end()
+
+    def fail(self, error: BaseException) -> None:
+        """Whoever takes batches gets this error, at once. Any thread."""
+        with self._lock:
+            self._error = error
+            self._filled.notify_all()
+
     # ---- the threads ----
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """One thread more at first, then twice as many."""
         for i in range(len(self._threads), min(self._max_threads, max(1, 2 * len(self._threads)))):
             thread = threading.Thread(target=self._work, name=f"bascule-read-{i}", daemon=True)
@@ -142,9 +157,12 @@ class _Shared:
         """False: nobody wants it any more."""
         with self._lock:
             while not self._stopped and self._is_enough(i):
+                is_its_turn = not self._ordered or i == self._turn
+                since = time.monotonic()
                 self._n_idle += 1
                 self._room.wait()
                 self._n_idle -= 1
+                self.turns[i] += 0.0 if is_its_turn else time.monotonic() - since
             if self._stopped:
                 return False
             self._bytes += size
@@ -164,8 +182,9 @@ class _Shared:
 
     def _end(self, i: int, error: BaseException | None) -> None:
         with self._lock:
-            self._queue(i).append(error)
-            self._say_filled(i)
+            if not self._stopped:  # an error's traceback holds the partition's stream
+                self._queue(i).append(error)
+                self._say_filled(i)
 
     def _say_filled(self, i: int) -> None:
         if self._is_awaited and (not self._ordered or i == self._turn):
@@ -177,22 +196,18 @@ class _Shared:
 
     # ---- who wants them ----
 
-    def batches(self) -> Iterator[Any]:
-        while self._running:
-            item = self._take()
-            if isinstance(item, BaseException):
-                raise item
-            if item is not None:
-                yield item[0]
-
     def _take(self) -> Any:
         """The next item of the queue whose turn it is."""
-        nap = _FIRST_NAP_S
+        nap, since = _FIRST_NAP_S, 0.0
         while True:
             with self._lock:
+                if self._error is not None:
+                    raise self._error
                 queue = self._queue(self._turn)
                 if queue:
+                    self.starved += time.monotonic() - since if since else 0.0
                     return self._taken(queue.popleft())
+                since = since or time.monotonic()
                 if self._stopped:
                     self._running = 0
                     return None
@@ -203,7 +218,7 @@ class _Shared:
                     self._filled.wait()
                     continue
             if nap > _LONGEST_NAP_S:
-                self.start()
+                self._start()
                 nap = _FIRST_NAP_S
             time.sleep(nap)
             nap *= 2
@@ -231,7 +246,7 @@ class _Shared:
             self._room.notify_all()
             self._filled.notify_all()
         if not self.is_through:
-            self._cancel()
+            self._finish()
         deadline = time.monotonic() + _JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import decimal
 import os
+import pickle
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -124,10 +125,17 @@ class _Bound:
         return self.locator if self.cls is None else f"{self.cls.__module__}:{self.cls.__qualname__}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"locator": self.locator, "cls": self.cls, "options": self.options}
+        cls: Any = self.cls
+        if cls is not None and not _objects.is_importable(cls):  # by value, as workers get it
+            import cloudpickle
+
+            cls = cloudpickle.dumps(cls)
+        return {"locator": self.locator, "cls": cls, "options": self.options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["locator"], state["cls"], state["options"])  # type: ignore[misc]
+        cls = state["cls"]
+        cls = pickle.loads(cls) if isinstance(cls, bytes) else cls
+        self.__init__(state["locator"], cls, state["options"])  # type: ignore[misc]
 
     def opened(self) -> tuple[_native.Source, pa.Schema]:
         """The open source and its schema; a forked child opens its own, and leaves its parent's alone."""
@@ -163,7 +171,7 @@ class _Bound:
     def _secrets(self) -> list[str]:
         options = Options(list(self.options.items()))
         options.mark_secrets(self._declarations() or ())
-        return options.secrets()
+        return [*options.secrets(), *getattr(self.cls, "_bascule_secrets", list)()]
 
     def _declarations(self) -> tuple[Option, ...] | None:
         """What the class declares; None where it isn't loaded here."""
@@ -330,26 +338,27 @@ class Table:
         """Its batches, one after the other, read ahead."""
         return self.scan(ordered=ordered, progress=progress).batches()
 
-    async def batches_async(self, *, ordered: bool = True) -> AsyncIterator[pa.RecordBatch]:
+    async def batches_async(
+        self,
+        *,
+        ordered: bool = True,
+        threads: int | None = None,
+        max_bytes: int = READ_AHEAD,
+        progress: bool = False,
+    ) -> AsyncIterator[pa.RecordBatch]:
         """The same for ``async for``: other tasks run while one is waited for."""
         import asyncio
+        from functools import partial
 
-        read = await asyncio.to_thread(self.read)
-        batches, nothing = self._scan_of(read, ordered=ordered).batches(), object()
-        pending: asyncio.Future[Any] | None = None
+        scan = await asyncio.to_thread(
+            partial(self.scan, ordered=ordered, threads=threads, max_bytes=max_bytes, progress=progress)
+        )
+        batches = scan.batches_async()
         try:
-            while True:
-                pending = asyncio.ensure_future(asyncio.to_thread(next, batches, nothing))
-                batch = await asyncio.shield(pending)
-                if batch is nothing:
-                    return
+            async for batch in batches:
                 yield batch
         finally:
-            if pending is not None and not pending.done():
-                read.cancel()  # the thread is within the class
-                await asyncio.wait([pending])
-                pending.exception()
-            await asyncio.to_thread(batches.close)
+            await batches.aclose()  # type: ignore[attr-defined]
 
     def to_arrow(self, *, progress: bool = False) -> pa.Table:
         """All of it, as a ``pyarrow.Table``."""
@@ -411,6 +420,10 @@ class Table:
 
     # ---- reading ----
 
+    def secrets(self) -> list[str]:
+        """What must be in no text: values of its options."""
+        return self._bound._secrets()
+
     @property
     def is_limited(self) -> bool:
         """It has a limit."""
@@ -447,7 +460,7 @@ class Table:
         return TrustedRead(source, wanted, self._predicates, self._limit, specs, hints, portable)
 
     def _scan_of(self, read: TrustedRead, *, threads: int | None = None, **how: Any) -> Scan:
-        return Scan(read, self.source, threads=threads or self._bound.workers, **how)
+        return Scan(read, self.source, threads=self._bound.workers if threads is None else threads, **how)
 
     def _check_predicates(self) -> None:
         """Each names columns that are there, and can be applied."""

@@ -65,6 +65,10 @@ class _OfTables:
     #: The tables may read by worker processes; this, which only hands over, needs none.
     executor = "inprocess"
 
+    @classmethod
+    def _bascule_secrets(cls) -> list[str]:
+        return [secret for table in cls.tables for secret in table.secrets()]
+
     def infer_schema(self, options: Any) -> pa.Schema:
         return self.tables[0].schema
 

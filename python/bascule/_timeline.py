@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bascule import _native
 from bascule._metrics import Exported, scans
 from bascule._timeline_picture import fragment, page, picture
-from bascule._timeline_spans import ScanTimeline
+from bascule._timeline_spans import ScanTimeline, takings_of
 from bascule.errors import BasculeError
 
-__all__ = ["Timeline", "timeline"]
+__all__ = ["Timeline", "spans_of", "timeline"]
+
+#: What sources made of tables are called.
+_WRAPPERS = ("bascule._table_source:", "bascule._composed:")
 
 
 class Timeline:
@@ -36,7 +40,7 @@ class Timeline:
         """Writes the page; as ``.svg`` the picture alone.
 
         Raises:
-            BasculeError: the file has another suffix, or a picture has more than one scan.
+            BasculeError: the file has another suffix or can't be written, or a picture has more than one scan.
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -44,7 +48,11 @@ class Timeline:
             raise BasculeError(f"a timeline is written as .html or .svg, not {path.name}")
         if suffix == ".svg" and len(self.scans) != 1:
             raise BasculeError(f"{len(self.scans)} scans are a page, not one picture: write them as .html")
-        path.write_text(picture(self.scans[0], whole=True) if suffix == ".svg" else self.to_html(), "utf-8")
+        text = picture(self.scans[0], whole=True) if suffix == ".svg" else self.to_html()
+        try:
+            path.write_text(text, "utf-8")
+        except OSError as e:
+            raise BasculeError(f"the timeline can't be written to {path}: {e.strerror}") from None
 
 
 def timeline(*numbers: int) -> Timeline:
@@ -59,17 +67,27 @@ def timeline(*numbers: int) -> Timeline:
         >>> print(bascule.timeline())  # doctest: +ELLIPSIS
         testsources:Numbers, in-process: done after ...
     """
-    import pyarrow as pa
-
     rows = {row["scan"]: row for row in scans().to_pylist()}
     if not rows and not numbers:
         raise BasculeError("this process has read nothing yet: there is no timeline")
     for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"a scan is a number of bascule.scans(), got {number!r}")
         if number not in rows:
             raise BasculeError(f"there is no scan {number}, or not any more: bascule.scans() has the last hundred")
-    return Timeline(
-        [
-            ScanTimeline(rows[number], pa.record_batch(Exported(*_native.timeline(number))).to_pylist())
-            for number in numbers or (max(rows),)
-        ]
-    )
+    chosen = numbers or (_newest(list(rows.values())),)
+    return Timeline([ScanTimeline(rows[number], spans_of(number), takings_of(number)) for number in chosen])
+
+
+def _newest(rows: list[dict[str, Any]]) -> int:
+    """The newest that read something; of a table that goes into an engine as a source, the table's own."""
+    inner = [row for row in rows if not row["source"].startswith(_WRAPPERS)]
+    read = [row for row in inner if row["batches"]] or [row for row in rows if row["batches"]] or rows
+    return int(max(row["scan"] for row in read))
+
+
+def spans_of(number: int) -> list[dict[str, Any]]:
+    """The spans of a scan."""
+    import pyarrow as pa
+
+    return pa.record_batch(Exported(*_native.timeline(number))).to_pylist()  # type: ignore[no-any-return]

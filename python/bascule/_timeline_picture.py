@@ -15,6 +15,7 @@ _PARTS = (
     ("waiting", "waiting for Python's lock", "waiting for the worker"),
     ("python", "in the class", "in the class"),
     ("bridge", "checking, copying", "checking, copying"),
+    ("turn", "waiting for its turn", "waiting for its turn"),
     ("engine", "the engine's turn", "the engine's turn"),
 )
 _WIDTH, _LEFT, _RIGHT = 1120, 110, 20
@@ -24,10 +25,10 @@ _SLOWEST = 10
 
 _STYLE = """
 .bsc-timeline { --ink: #1f2328; --faint: #6e7781; --line: #d8dee4; --ground: #ffffff; --waiting: #cf222e; --python: #0969da;
-  --bridge: #8250df; --engine: #d8dee4; --edge: #ffffff; color: var(--ink); background: var(--ground);
+  --bridge: #8250df; --turn: #f2cc60; --engine: #d8dee4; --edge: #ffffff; color: var(--ink); background: var(--ground);
   font: 13px/1.5 system-ui, "DejaVu Sans", sans-serif; }
 @media (prefers-color-scheme: dark) { .bsc-timeline { --ink: #e6edf3; --faint: #8d96a0; --line: #30363d; --ground: #0d1117;
-  --waiting: #f85149; --python: #4493f8; --bridge: #ab7df8; --engine: #373e47; --edge: #0d1117; } }
+  --waiting: #f85149; --python: #4493f8; --bridge: #ab7df8; --turn: #9e6a03; --engine: #373e47; --edge: #0d1117; } }
 .bsc-timeline h2 { font-size: 15px; margin: 0 0 4px; } .bsc-timeline p { margin: 2px 0; }
 .bsc-timeline .facts { color: var(--faint); } .bsc-timeline .words { margin: 6px 0; padding-left: 18px; }
 .bsc-timeline table { border-collapse: collapse; margin: 6px 0 24px; } .bsc-timeline th { font-weight: 600; color: var(--faint); }
@@ -37,7 +38,7 @@ _STYLE = """
 .bsc-timeline .number { fill: #ffffff; font-size: 11px; pointer-events: none; paint-order: stroke; stroke: rgba(0,0,0,.35); stroke-width: 2px; }
 .bsc-timeline .grid { stroke: var(--line); stroke-width: 1; } .bsc-timeline .frame { fill: none; stroke: var(--edge); stroke-width: 1.5; }
 .bsc-timeline .waiting { fill: var(--waiting); } .bsc-timeline .python { fill: var(--python); }
-.bsc-timeline .bridge { fill: var(--bridge); } .bsc-timeline .engine { fill: var(--engine); }
+.bsc-timeline .bridge { fill: var(--bridge); } .bsc-timeline .turn { fill: var(--turn); } .bsc-timeline .engine { fill: var(--engine); }
 """
 
 
@@ -66,7 +67,19 @@ def _section(scan: ScanTimeline) -> str:
 def _slowest(scan: ScanTimeline) -> str:
     """The partitions that took longest."""
     partitions = sorted(scan.partitions(), key=lambda span: -span.seconds)[:_SLOWEST]
-    names = ("partition", "begun", "took", "waiting", "in the class", "checking", "engine", "rows", "batches", "size")
+    names = (
+        "partition",
+        "begun",
+        "took",
+        "waiting",
+        "in the class",
+        "checking",
+        "its turn",
+        "engine",
+        "rows",
+        "batches",
+        "size",
+    )
     rows = "".join(
         "<tr>"
         + "".join(
@@ -130,11 +143,14 @@ def _axis(end: float, scale: float, top: int, bottom: int) -> Iterator[str]:
 
 def _lane(lane: Lane, scan: ScanTimeline, y: int, scale: float) -> Iterator[str]:
     yield f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(lane.name)}</text>'
+    whole = {span.partition: span for span in scan.partitions()}
     for partition in lane.partitions():
         x, width = _LEFT + partition.begun * scale, max(partition.seconds * scale, 0.8)
-        tip = escape(_tip(partition, scan))
+        tip = escape(_tip(whole[partition.partition], scan))
+        between = whole[partition.partition]
+        share = between.turn / (between.turn + between.engine) if between.turn else 0.0
         spans = (span for span in lane.spans if span.partition == partition.partition)
-        yield f"<g><title>{tip}</title>{''.join(_bars(_coarse(spans, 1 / scale), y + 4, scale))}"
+        yield f"<g><title>{tip}</title>{''.join(_bars(_coarse(spans, 1 / scale), y + 4, scale, share))}"
         if width > 3:
             yield f'<rect class="frame" x="{x:.1f}" y="{y + 3.5}" width="{width:.1f}" height="{_BAR + 1}" rx="2"/>'
         if width > 8 * len(str(partition.partition)) + 6:
@@ -160,19 +176,28 @@ def _coarse(spans: Iterable[Span], least: float) -> Iterator[Span]:
         yield held
 
 
-def _bars(spans: Iterable[Span], y: int, scale: float) -> Iterator[str]:
-    """Each span's parts one after the other; between spans it was the engine's turn."""
+def _bars(spans: Iterable[Span], y: int, scale: float, share: float) -> Iterator[str]:
+    """Each span's parts one after the other; ``share``: of the time between pulls that was spent waiting for its turn."""
     before: float | None = None
     for span in spans:
         x = _LEFT + span.begun * scale
         if before is not None and x > before:
-            yield _bar("engine", before, y, x - before)
-        for part, *_ in _PARTS:
+            yield from _gap(before, y, x - before, share)
+        for part, *_ in _PARTS[:3]:
             width = getattr(span, part) * scale
             if width > 0.05:
                 yield _bar(part, x, y, width)
             x += width
         before = _LEFT + span.ended * scale
+        if before - x > 0.05:
+            yield from _gap(x, y, before - x, share)
+
+
+def _gap(x: float, y: int, width: float, share: float) -> Iterator[str]:
+    if share > 0:
+        yield _bar("turn", x, y, width * share)
+    if share < 1:
+        yield _bar("engine", x + width * share, y, width * (1 - share))
 
 
 def _bar(part: str, x: float, y: int, width: float) -> str:

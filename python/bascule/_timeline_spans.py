@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Lane", "ScanTimeline", "Span", "seconds", "size"]
+__all__ = ["Lane", "ScanTimeline", "Span", "Takings", "keep_takings", "seconds", "size", "takings_of"]
 
 #: A lane that did nothing for less of the time than this is no starved one; a share that is worth a word.
 _WORTH_A_WORD = 0.25
 #: A partition that takes so many times the median's time, and such a share of the scan's, is skewed.
 _SKEWED, _SKEWED_SHARE = 2.5, 0.3
 _MANY = 1024
+_KEPT = 100
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Span:
         waiting: for Python's lock, or for a worker, beside that.
         bridge: the rest of pulling: looking at batches, and copying.
         engine: the rest of the time: whoever wants the rows had no wish for more.
+        turn: of that, what went by while another partition's rows were taken, which come first.
     """
 
     partition: int
@@ -38,17 +40,53 @@ class Span:
     batches: int
     rows: int
     bytes: int
+    turn: float = 0.0
 
     def add(self, next: Span) -> None:
         """Takes the next one in; what lies between is the engine's."""
         self.engine += next.engine + max(0.0, next.begun - self.ended)
         self.ended = next.ended
-        for name in ("python", "waiting", "bridge", "batches", "rows", "bytes"):
+        for name in ("python", "waiting", "bridge", "turn", "batches", "rows", "bytes"):
             setattr(self, name, getattr(self, name) + getattr(next, name))
 
     @property
     def seconds(self) -> float:
         return self.ended - self.begun
+
+    @property
+    def work(self) -> float:
+        """What the partition itself took, whoever took its rows."""
+        return self.python + self.waiting + self.bridge
+
+
+class Takings(NamedTuple):
+    """What a reader knows that reads ahead.
+
+    Args:
+        rows: that it handed over.
+        starved: seconds for which it waited for rows.
+        turns: for each partition, the seconds in which it had rows whose turn had not come.
+    """
+
+    rows: int
+    starved: float
+    turns: dict[int, float]
+
+
+#: Of the last scans, by their numbers.
+_takings: dict[int, Takings] = {}
+
+
+def keep_takings(number: int, takings: Takings) -> None:
+    """For a timeline that is drawn later."""
+    _takings[number] = takings
+    while len(_takings) > _KEPT:
+        _takings.pop(next(iter(_takings)), None)
+
+
+def takings_of(number: int) -> Takings | None:
+    """What was kept of a scan."""
+    return _takings.get(number)
 
 
 @dataclass
@@ -75,10 +113,12 @@ class ScanTimeline:
     Args:
         scan: its row of :func:`bascule.scans`.
         spans: its rows of ``_native.timeline``.
+        takings: what its reader knows; None: it isn't one of ours.
     """
 
-    def __init__(self, scan: dict[str, Any], spans: Iterable[dict[str, Any]]) -> None:
+    def __init__(self, scan: dict[str, Any], spans: Iterable[dict[str, Any]], takings: Takings | None = None) -> None:
         self.scan = scan
+        self.takings = takings
         self.lanes = _lanes(spans)
         self.by_worker = scan["executor"] == "process"
         self.state: str = scan["state"]
@@ -95,6 +135,10 @@ class ScanTimeline:
                 found[span.partition] = span
             else:
                 found[span.partition].add(span)
+        for span in found.values():
+            turn = 0.0 if self.takings is None else self.takings.turns.get(span.partition, 0.0)
+            span.turn = min(turn, span.engine)
+            span.engine -= span.turn
         return [found[i] for i in sorted(found)]
 
     def total(self, name: str) -> float:
@@ -109,7 +153,7 @@ class ScanTimeline:
 
     def facts(self) -> list[str]:
         """What was asked, and what came of it."""
-        scan = self.scan
+        scan, taken = self.scan, self.takings
         n, pruned, read = scan["partitions"], scan["partitions_pruned"], scan["partitions_read"]
         rate = scan["rows"] / self.seconds if self.seconds else 0
         pushed = [
@@ -122,6 +166,11 @@ class ScanTimeline:
             f"{scan['rows']:,} rows in {scan['batches']:,} batches, {size(scan['bytes'])}: {rate:,.0f} rows/s",
             f"{n:,} partitions: {read:,} read to their end, {pruned:,} pruned; planned in {seconds(scan['planning_seconds'])} of Python",
             *([f"pushed: {', '.join(pushed)}"] if pushed else []),
+            *(
+                [f"{taken.rows:,} of the rows were handed over"]
+                if taken is not None and taken.rows < scan["rows"]
+                else []
+            ),
             *([f"{scan['retries']:,} partitions were begun again"] if scan["retries"] else []),
             *([f"counted by the class: {', '.join(reported)}"] if reported else []),
         ]
@@ -138,20 +187,33 @@ class ScanTimeline:
         return found
 
     def _shares(self, total: float) -> list[str]:
-        python, waiting, engine = (self.total(name) / total for name in ("python", "waiting", "engine"))
+        python, waiting, engine, turn = (self.total(name) / total for name in ("python", "waiting", "engine", "turn"))
         found = []
-        if engine > 0.5:
+        if self.takings is not None and self.seconds:
+            starved = min(1.0, self.takings.starved / self.seconds)
+            if starved > 0.5:
+                found.append(
+                    f"Whoever takes the rows waited for them {starved:.0%} of the time: the source sets the pace."
+                )
+            elif starved < 0.1:
+                found.append("Whoever takes the rows hardly waited for them: the source is not what it waits for.")
+        elif engine > 0.5:
             found.append(
                 f"{engine:.0%} of the partitions' time went by in the engine: it had rows and asked for no more. The source is not what "
                 "it waits for."
             )
-        if python > 0.5:
+        elif python > 0.5:
             found.append(
                 f"{python:.0%} of the partitions' time went by in the class's own code: the source sets the pace."
             )
+        if turn > _WORTH_A_WORD:
+            found.append(
+                f"{turn:.0%} of the partitions' time they had rows whose turn had not come: ordered=False takes them as they come."
+            )
         if waiting > _WORTH_A_WORD and self.by_worker:
             found.append(
-                f"{waiting:.0%} of the partitions' time was spent waiting for worker processes: they set the pace. There are {len(self.lanes)}."
+                f"{waiting:.0%} of the partitions' time was spent waiting for worker processes, beside their Python: for their start, for one that "
+                f"is free. There are {len(self.lanes)}."
             )
         elif waiting > _WORTH_A_WORD:
             found.append(
@@ -161,17 +223,21 @@ class ScanTimeline:
         return found
 
     def _skew(self, partitions: list[Span]) -> list[str]:
-        longest = max(partitions, key=lambda span: span.seconds)
-        usual = median(span.seconds for span in partitions)
-        slow = sum(span.seconds > _SKEWED * usual for span in partitions)
-        if len(partitions) < 3 or not slow or longest.seconds < _SKEWED_SHARE * self.seconds:
+        longest = max(partitions, key=lambda span: span.work)
+        usual, rows = median(span.work for span in partitions), median(span.rows for span in partitions)
+        least = max(_SKEWED * usual, 0.05 * self.seconds)
+        slow = sum(span.work > least for span in partitions)
+        if len(partitions) < 3 or not slow or longest.work < _SKEWED_SHARE * self.seconds:
+            return []
+        # The first of a thread or worker imports and connects: that is no skew.
+        if longest.rows <= rows and any(lane.spans[0].partition == longest.partition for lane in self.lanes):
             return []
         which = (
             f"Partition {longest.partition} is skewed: it takes"
             if slow == 1
             else f"{slow} of {len(partitions):,} partitions take more than {_SKEWED} times the median. The longest is {longest.partition}:"
         )
-        return [f"{which} {seconds(longest.seconds)} for {longest.rows:,} rows, where the median is {seconds(usual)}."]
+        return [f"{which} {seconds(longest.work)} for {longest.rows:,} rows, where the median is {seconds(usual)}."]
 
     def _tail(self, partitions: list[Span]) -> list[str]:
         if len(self.lanes) < 2:

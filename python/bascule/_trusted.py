@@ -7,6 +7,7 @@ that check again themselves, as DuckDB does, need none of this.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,14 +95,37 @@ class TrustedRead:
         self.plan: _native.Plan = (
             source.plan(*request, portable=portable) if specs is None else source.plan(*request, list(specs))
         )
-        self._scan = self.plan.scan()
+        self._lock = threading.Lock()
+        self._opened: _native.Scan | None = None
         self.schema: pa.Schema = pa.schema([declared.field(i) for i in asked], metadata=declared.metadata)
         if self.residual:
             _try(self.residual, declared)
 
+    @property
+    def _scan(self) -> _native.Scan:
+        """Its one execution, which begins when it is first asked for."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = self.plan.scan()
+            return self._opened
+
     def cancel(self) -> None:
         """Every read of it ends with an error."""
         self._scan.cancel()
+
+    def finish(self) -> None:
+        """The same, where all that is wanted was read."""
+        self._scan.finish()
+
+    def release(self) -> None:
+        """It is read no more; without streams of it in other hands its execution ends."""
+        with self._lock:
+            self._opened = None
+
+    @property
+    def number(self) -> int:
+        """Of its execution, in :func:`bascule.scans`."""
+        return self._scan.number
 
     @property
     def progress(self) -> float:

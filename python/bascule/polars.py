@@ -51,12 +51,34 @@ def scan(table: Table, *, progress: bool = False) -> pl.LazyFrame:
         if predicate is not None:
             with contextlib.suppress(Exception):  # what can't be said is none the worse
                 hints = translated(predicate, schema)
+        is_plain = _is_plain(asked.schema)
         yield _frame(asked.schema.empty_table())  # of a table without rows there is nothing else
         for batch in asked.hinted(hints, progress):
-            frame = pl.DataFrame(_Exported(batch)) if batch.num_columns else _frame(batch)
+            frame = pl.DataFrame(_Exported(batch)) if is_plain else _frame(batch)
             yield frame if predicate is None else frame.filter(predicate)
 
     return register_io_source(read, schema=schema, is_pure=True)
+
+
+def _is_plain(schema: pa.Schema) -> bool:
+    """Columns that Polars 2.1 takes right by the C Data Interface: of decimals of 32 and 64 bits it reads too much, of slices of
+    lists of one size it panics.
+    """
+    from pyarrow import types
+
+    kinds = (
+        *(types.is_boolean, types.is_integer, types.is_float32, types.is_float64, types.is_decimal128, types.is_date),
+        *(
+            types.is_time,
+            types.is_timestamp,
+            types.is_duration,
+            types.is_string,
+            types.is_large_string,
+            types.is_binary,
+        ),
+        types.is_large_binary,
+    )
+    return len(schema) > 0 and all(any(kind(type_) for kind in kinds) for type_ in schema.types)
 
 
 class _Exported:

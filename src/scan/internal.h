@@ -128,7 +128,7 @@ struct bsc_scan {
 	_Atomic int64_t done;    /* partitions read to their end */
 	_Atomic int64_t handed;  /* rows, by cursors that claim */
 	_Atomic int64_t rows;    /* by all cursors */
-	_Atomic bool cancelled;
+	_Atomic bool cancelled, finished;
 	_Atomic bool failed, stopped; /* a cursor's read: for the record */
 	struct bsc__scan_record *record;
 };

@@ -63,6 +63,11 @@ int bsc_scans_export(const struct bsc_scan *scan, struct ArrowSchema *schema, st
 	return bsc__scan_records_export(scan ? scan->record : NULL, schema, array, err);
 }
 
+int64_t bsc_scan_number(const struct bsc_scan *scan)
+{
+	return scan->record->id;
+}
+
 double bsc_scan_progress(const struct bsc_scan *scan)
 {
 	/* More than there are where hosts read a partition again, or a class said too few. */
@@ -79,6 +84,12 @@ void bsc_scan_cancel(struct bsc_scan *scan)
 	atomic_store(&scan->cancelled, true);
 }
 
+void bsc_scan_finish(struct bsc_scan *scan)
+{
+	atomic_store(&scan->finished, true);
+	bsc_scan_cancel(scan);
+}
+
 void bsc_scan_ref(struct bsc_scan *scan)
 {
 	atomic_fetch_add(&scan->refs, 1);
@@ -89,7 +100,8 @@ static enum bsc__scan_state end_of(const struct bsc_scan *scan)
 	if (atomic_load(&scan->failed)) {
 		return BSC__SCAN_FAILED;
 	}
-	if (atomic_load(&scan->cancelled) || atomic_load(&scan->stopped)) {
+	bool cancelled = atomic_load(&scan->cancelled) || atomic_load(&scan->stopped);
+	if (cancelled && !atomic_load(&scan->finished)) {
 		return BSC__SCAN_CANCELLED;
 	}
 	return atomic_load(&scan->done) < scan->plan->n_partitions ? BSC__SCAN_ENDED_EARLY : BSC__SCAN_DONE;

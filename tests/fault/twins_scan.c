@@ -1,5 +1,4 @@
 /* Plans, scans and cursors. */
-#include "scan/internal.h"
 #include "scan/metrics.h"
 #include "world.h"
 
@@ -135,6 +134,20 @@ static int call_cancel(struct world *w, struct bsc_error *err)
 {
 	(void)err;
 	bsc_scan_cancel(w->scan);
+	return BSC_OK;
+}
+
+static int call_number(struct world *w, struct bsc_error *err)
+{
+	(void)err;
+	assert_true(bsc_scan_number(w->scan) > 0);
+	return BSC_OK;
+}
+
+static int call_finish(struct world *w, struct bsc_error *err)
+{
+	(void)err;
+	bsc_scan_finish(w->scan);
 	return BSC_OK;
 }
 
@@ -341,7 +354,7 @@ static void done_export(struct world *w)
 
 static int call_timeline(struct world *w, struct bsc_error *err)
 {
-	return bsc_timeline_export(w->scan->record->id, &w->out.table.schema, &w->out.table.array, err);
+	return bsc_timeline_export(bsc_scan_number(w->scan), &w->out.table.schema, &w->out.table.array, err);
 }
 
 static void done_timeline(struct world *w)
@@ -378,8 +391,10 @@ const struct twin twins_scan[] = {
     {"bsc_plan_ref", "", false, .set_up = world_plan, .call = call_plan_ref},
     {"bsc_plan_free", "", false, .set_up = world_plan, .call = call_plan_free},
     {"bsc_scan_open", "", true, POINTER, world_plan, call_scan, .done = done_scan},
+    {"bsc_scan_number", "", false, .set_up = world_scan, .call = call_number},
     {"bsc_scan_progress", "", false, .set_up = world_scan, .call = call_progress},
     {"bsc_scan_cancel", "", false, .set_up = world_scan, .call = call_cancel},
+    {"bsc_scan_finish", "", false, .set_up = world_scan, .call = call_finish},
     {"bsc_scan_ref", "", false, .set_up = world_scan, .call = call_scan_ref},
     {"bsc_scan_close", "", false, .set_up = world_scan, .call = call_scan_close},
     {"bsc_cursor_open", "", true, POINTER, world_scan, call_cursor, .done = done_cursor},

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -170,3 +177,16 @@ def test_a_function_over_batches_that_cant_be():
         bascule.map_batches(numbers, lambda batch: 7, SCHEMA).to_arrow()
     with pytest.raises(bascule.BasculeError, match="column 'text'"):
         bascule.map_batches(numbers, double, SCHEMA).to_arrow()
+
+
+def test_composed_tables_and_their_partitions_are_pickled(executor):
+    numbers = bascule.table("testsources:Numbers", executor=executor, partitions=2)
+    memory = bascule.table(bascule.MemoryDataSource(pa.table({"p": [1, 2]}), partitions=2))
+    doubled = bascule.map_batches(numbers, lambda batch: batch, numbers.schema)
+    for table, n in ((bascule.concat(numbers, numbers), 40), (doubled, 20), (memory, 2)):
+        code = "import pickle, sys, pyarrow as pa; print([pa.table(t).num_rows for t in pickle.load(sys.stdin.buffer)])"
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        given = pickle.dumps([table, *table.partitions()])
+        done = subprocess.run([sys.executable, "-c", code], input=given, env=env, capture_output=True, check=True)
+        whole, *parts = json.loads(done.stdout)
+        assert (whole, sum(parts)) == (n, n)

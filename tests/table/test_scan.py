@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
+import threading
 import time
 
 import pyarrow as pa
@@ -132,3 +134,70 @@ def test_a_scan_does_nothing_before_its_batches_are_asked_for():
     assert Counts.begun == 0
     next(batches)
     assert Counts.begun > 0
+
+
+def test_states_of_scans_are_true_while_one_has_them_in_hand(numbers):
+    def ended(scan):
+        for _ in scan:
+            pass
+        return scan
+
+    assert ended(numbers.scan()).metrics()["state"] == "done"
+    limited = ended(numbers.limit(3).scan())
+    assert (limited.metrics()["state"], limited.progress) == ("ended early", 1)
+    dropped = numbers.scan()
+    next(dropped.batches())
+    assert dropped.metrics()["state"] == "ended early"
+    cancelled = numbers.scan()
+    batches = cancelled.batches()
+    next(batches)
+    cancelled.cancel()
+    with pytest.raises(bascule.BasculeError):
+        list(batches)
+    assert cancelled.metrics()["state"] == "cancelled"
+    failed = bascule.table("sparksources:ReadRaises").scan()
+    with pytest.raises(bascule.BasculeError):
+        list(failed)
+    assert failed.metrics()["state"] == "failed"
+    numbers.head()
+    assert bascule.scans()["state"][0].as_py() == "ended early"
+
+
+def test_a_table_that_is_only_looked_at_leaves_no_scan(numbers):
+    before = bascule.scans()["scan"].to_pylist()
+    _ = repr(numbers), numbers._repr_html_(), numbers.partitions(), numbers.schema, numbers.statistics()
+    assert bascule.scans()["scan"].to_pylist() == before
+
+
+def test_a_cancel_wakes_whoever_waits():
+    class Sleeps(Known):
+        def read_partition(self, partition_spec, options):
+            time.sleep(20)
+            yield from ()
+
+    scan = bascule.table(Sleeps, executor="process").scan()
+    threading.Timer(0.3, scan.cancel).start()
+    begun = time.monotonic()
+    with pytest.raises(bascule.BasculeError, match="was cancelled"):
+        list(scan)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "how", [{"threads": 0}, {"threads": -1}, {"threads": "2"}, {"max_bytes": 0}, {"max_bytes": None}]
+)
+def test_numbers_that_are_none_are_refused(how):
+    with pytest.raises(bascule.OptionError, match="a number of at least 1"):
+        bascule.table(Known).scan(**how)
+
+
+def test_batches_for_async_code(numbers):
+    async def count(table):
+        n = 0
+        async for batch in table.batches_async(ordered=False, threads=2):
+            n += batch.num_rows
+        async for batch in table.scan().batches_async():
+            n += batch.num_rows
+        return n
+
+    assert asyncio.run(count(numbers)) == 80

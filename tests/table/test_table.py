@@ -249,9 +249,10 @@ def test_limits(numbers):
 
 def test_counting_reads_nothing_where_every_partition_says_its_rows(executor):
     days = bascule.table(pushsources.Days, executor=executor)
+    before = bascule.scans()["scan"].to_pylist()
     assert days.count() == 100
     assert days.limit(7).count() == 7
-    assert all(row["rows"] == 0 for row in bascule.scans().to_pylist()[:2])
+    assert bascule.scans()["scan"].to_pylist() == before
     assert days.where(f.EqualTo("id", 42)).count() == 1
 
 

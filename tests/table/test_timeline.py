@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -13,6 +14,8 @@ import pytest
 from matplotlib.image import imread
 
 import bascule
+import testsources
+from bascule import filters as f
 from bascule._timeline_spans import ScanTimeline, seconds, size
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,7 +60,7 @@ def test_times_rows_and_bytes_add_up(executor):
     assert all(lane.name.startswith("worker" if executor == "process" else "thread") for lane in scan.lanes)
     for lane in scan.lanes:
         for span in lane.spans:
-            parts = span.python + span.waiting + span.bridge + span.engine
+            parts = span.python + span.waiting + span.bridge + span.engine + span.turn
             assert parts == pytest.approx(span.seconds, abs=1e-6)
             assert 0 <= span.begun <= span.ended <= scan.seconds
         for span, next in zip(lane.spans, lane.spans[1:], strict=False):
@@ -65,13 +68,13 @@ def test_times_rows_and_bytes_add_up(executor):
     for span in partitions:
         # Five times 10 ms; of a worker's that runs ahead, less may have been waited for.
         assert span.python > (0.04 if executor == "inprocess" else 0)
-        assert span.python + span.waiting + span.bridge + span.engine == pytest.approx(span.seconds, abs=1e-6)
+        assert span.work + span.engine + span.turn == pytest.approx(span.seconds, abs=1e-6)
     assert scan.state == "done"
 
 
 def test_a_slow_class_and_skew_are_named():
     sleeps = bascule.table(Slow, partitions=4, batches=5)
-    assert "in the class's own code: the source sets the pace" in repr(read(sleeps, threads=1))
+    assert re.search("waited for them (9.|100)% of the time: the source sets the pace", repr(read(sleeps, threads=1)))
 
     said = repr(read(bascule.table(Slow, partitions=6, batches=2, skewed=4), threads=6))
     assert "Partition 4 is skewed: it takes" in said
@@ -90,6 +93,78 @@ def test_a_waiting_engine_is_no_fault_of_the_source():
         time.sleep(0.05)
     said = repr(bascule.timeline())
     assert "went by in the engine" in said
+
+
+class First:
+    """The first partition takes its time, the others have their rows at once."""
+
+    def infer_schema(self, options):
+        return pa.schema([("n", pa.int64())])
+
+    def plan_partitions(self, options):
+        return [{"p": p} for p in range(6)]
+
+    def read_partition(self, partition_spec, options):
+        for _ in range(20):
+            time.sleep(0.02 if partition_spec["p"] == 0 else 0)
+            yield pa.record_batch({"n": range(100 if partition_spec["p"] == 0 else 10)})
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+def test_a_starved_reader_is_named_though_other_partitions_have_rows(by_number):
+    """In order: threads that wait for their turn are no sign of an engine that wants no more."""
+    timeline = read(bascule.table(First), threads=6)
+    said = repr(bascule.timeline() if by_number else timeline)
+    assert re.search("waited for them (9.|100)%", said)
+    assert "whose turn had not come: ordered=False" in said
+    assert "Partition 0 is skewed: it takes" in said
+    assert "not what it waits for" not in said
+    scan = timeline.scans[0]
+    for span in scan.partitions():
+        whole = span.python + span.waiting + span.bridge + span.turn + span.engine
+        assert whole == pytest.approx(span.seconds, abs=1e-6)
+
+
+def test_a_slow_taker_is_named():
+    scan = bascule.table(bascule.MemoryDataSource(pa.table({"n": range(600_000)}), partitions=2)).scan()
+    for _ in scan:
+        time.sleep(0.02)
+    said = repr(scan.timeline())
+    assert "hardly waited for them: the source is not what it waits for" in said
+
+
+def test_rows_that_a_limit_left_over_are_told():
+    scan = bascule.table("testsources:Numbers", partitions=4).limit(3).scan()
+    assert sum(batch.num_rows for batch in scan) == 3
+    assert "3 of the rows were handed over" in repr(scan.timeline())
+    assert "ended early after" in repr(scan.timeline())
+
+
+def test_the_newest_is_the_one_that_read_and_no_wrapper():
+    table = bascule.table("testsources:Numbers", partitions=2)
+    con = bascule.connect()
+    table.to_duckdb(con).fetchall()
+    table._repr_html_()
+    assert bascule.timeline().scans[0].scan["source"] == "testsources:Numbers"
+    bascule.concat(table, table).to_arrow()
+    assert bascule.timeline().scans[0].scan["source"] == "testsources:Numbers"
+
+
+def test_secrets_of_inner_tables_are_in_no_text():
+    class Secretive(testsources.Numbers):
+        OPTIONS = (bascule.Option("token", secret=True),)
+
+    table = bascule.table(Secretive, token="hunter2")
+    con = bascule.connect()
+    table.to_duckdb(con).filter("s = 'hunter2'").fetchall()
+    mapped = bascule.map_batches(table, lambda batch: batch, table.schema, keeps=["s"]).where(f.EqualTo("s", "hunter2"))
+    scan = mapped.scan()
+    for _ in scan:
+        pass
+    texts = [repr(mapped), mapped._repr_html_(), scan.timeline().to_html(), str(bascule.scans().to_pylist())]
+    texts.append(bascule.timeline(*bascule.scans()["scan"].to_pylist()).to_html())
+    for text in texts:
+        assert "hunter2" not in text
 
 
 def test_several_scans_by_their_numbers_and_the_newest():
@@ -140,6 +215,10 @@ def test_files(tmp_path):
     assert svg.tag == f"{SVG}svg"
     assert len(svg.findall(f"{SVG}g")) == 2
     assert timeline._repr_html_() in page
+    with pytest.raises(bascule.BasculeError, match=r"can't be written to .*no/t.html: No such file"):
+        timeline.save(tmp_path / "no" / "t.html")
+    with pytest.raises(TypeError, match=r"a number of bascule.scans\(\), got '3'"):
+        bascule.timeline("3")
     with pytest.raises(bascule.BasculeError, match=r"as \.html or \.svg"):
         timeline.save(tmp_path / "t.png")
 

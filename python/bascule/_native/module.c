@@ -189,6 +189,17 @@ static PyObject *scan_cancel(struct scan_object *self, PyObject *Py_UNUSED(args)
 	Py_RETURN_NONE;
 }
 
+static PyObject *scan_finish(struct scan_object *self, PyObject *Py_UNUSED(args))
+{
+	bsc_scan_finish(self->scan);
+	Py_RETURN_NONE;
+}
+
+static PyObject *scan_number(struct scan_object *self, void *Py_UNUSED(closure))
+{
+	return PyLong_FromLongLong(bsc_scan_number(self->scan));
+}
+
 static PyObject *scan_progress(struct scan_object *self, void *Py_UNUSED(closure))
 {
 	return PyFloat_FromDouble(bsc_scan_progress(self->scan));
@@ -202,9 +213,11 @@ static PyObject *scan_metrics(struct scan_object *self, PyObject *Py_UNUSED(args
 static PyMethodDef scan_methods[] = {{"metrics", (PyCFunction)scan_metrics, METH_NOARGS, NULL},
                                      {"partition", (PyCFunction)scan_partition, METH_O, NULL},
                                      {"cancel", (PyCFunction)scan_cancel, METH_NOARGS, NULL},
+                                     {"finish", (PyCFunction)scan_finish, METH_NOARGS, NULL},
                                      {0}};
 
-static PyGetSetDef scan_getset[] = {{"progress", (getter)scan_progress, NULL, NULL, NULL}, {0}};
+static PyGetSetDef scan_getset[] = {
+    {"number", (getter)scan_number, NULL, NULL, NULL}, {"progress", (getter)scan_progress, NULL, NULL, NULL}, {0}};
 
 static PyType_Slot scan_slots[] = {
     {Py_tp_dealloc, scan_dealloc}, {Py_tp_methods, scan_methods}, {Py_tp_getset, scan_getset}, {0, NULL}};

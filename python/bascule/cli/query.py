@@ -124,10 +124,7 @@ def _write_timeline(path: Path) -> None:
     if not numbers:
         click.echo(f"no source was read: {path} is not written", err=True)
         return
-    try:
-        timeline(*numbers).save(path)
-    except OSError as e:
-        raise Failure(f"{path} can't be written: {e.strerror}") from None
+    timeline(*numbers).save(path)
 
 
 def _read(sql: str | None, file: str | None) -> str:

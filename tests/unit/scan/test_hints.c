@@ -399,6 +399,10 @@ static void test_record_says_how_a_scan_ended(void **state)
 	assert_int_equal(bsc_cursor_next(f->cursor, NULL, &batch, &f->err), BSC_CANCELLED);
 	ends_as(f, "cancelled");
 	open_scan(f, NULL);
+	bsc_scan_finish(f->scan);
+	assert_int_equal(bsc_cursor_next(f->cursor, NULL, &batch, &f->err), BSC_CANCELLED);
+	ends_as(f, "ended early");
+	open_scan(f, NULL);
 	f->mock.fault[MOCK_READ_NEXT].status = BSC_SOURCE;
 	f->mock.fault[MOCK_READ_NEXT].text = "no";
 	f->mock.fault[MOCK_READ_NEXT].after = 0;

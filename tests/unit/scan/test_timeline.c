@@ -1,6 +1,5 @@
 /* Spans of time: kept one by one while there is room, then in pairs; and what is exported of a scan. */
 #include "mock_executor.h"
-#include "scan/internal.h"
 #include "scan/metrics.h"
 
 /* Pull `i` of one that takes 7 ns of every 10. */
@@ -109,7 +108,7 @@ static void test_a_scan_tells_its_spans_by_partition_and_time(void **state)
 	struct bsc_source *source = mock_source(&mock);
 	assert_ok(bsc_plan_new(source, NULL, NULL, &plan, &err), &err);
 	assert_ok(bsc_scan_open(plan, &scan, &err), &err);
-	int64_t id = scan->record->id;
+	int64_t id = bsc_scan_number(scan);
 	assert_ok(bsc_cursor_open(scan, &cursor, &err), &err);
 	struct ArrowArray batch;
 	assert_ok(bsc_cursor_next(cursor, NULL, &batch, &err), &err);
