@@ -70,7 +70,7 @@ class FilesDataSource(ArrowBatchDataSource):
         Option("null_values", _texts, doc="CSV: texts that are NULL, with commas between them"),
         Option("newlines_in_values", bool, default=True, doc="CSV: false where no value has a line break: then large files are split"),
         Option("encoding", default="utf8", doc="CSV"),
-        Option("block_bytes", int, default=4 << 20, minimum=1 << 10, doc="CSV, JSON: what is parsed at a time, at least the longest line; types are inferred from the first block"),
+        Option("block_bytes", int, default=1 << 20, minimum=1 << 10, doc="CSV, JSON: what is parsed at a time, at least the longest line; types are inferred from the first block"),
         Option("endpoint", doc="another server than the provider's, http://127.0.0.1:9000"),
         Option("region", doc="S3; AWS_REGION where it isn't given, else looked up"),
         Option("anonymous", bool, default=False, doc="read without credentials"),
