@@ -12,7 +12,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench import files, native, sources, spark, table_object
+from bench import files, native, rest, sources, spark, table_object
 from bench.commands import commands
 from bench.databases import databases
 from bench.measure import (
@@ -348,4 +348,5 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "table-reader": table_object.reader,
     "table-engines": table_object.engines,
     "files-parquet": files.parquet,
+    "rest-pages": rest.pages,
 }

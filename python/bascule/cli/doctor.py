@@ -29,6 +29,7 @@ _DRIVERS = {
     "files": ("obstore", "wcmatch"),
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
     "progress": ("tqdm",),
+    "rest": ("httpx", "sqlglot", "tenacity"),
     "scripts": ("packaging", "uv"),
 }
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
