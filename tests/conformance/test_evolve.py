@@ -13,10 +13,17 @@ import pyarrow as pa
 import pytest
 
 from bascule import MismatchError, _evolve
-from conformance.engines import Engine
+from conformance.conftest import engine_of
+from conformance.engines import ENGINES, Engine
 from testsources import Yields
 
 EVOLVE = {"bascule_schema_mode": "evolve"}
+
+
+@pytest.fixture(params=[name for name in ENGINES if name.startswith(("native", "duckdb", "table"))])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The rules are the bridge's, before any library: those that have no list views, or no such messages, show nothing."""
+    return engine_of(request.param)
 
 
 @pytest.fixture
