@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bascule._instance import exports_arrow
 from bascule._locate import a
 from bascule._table import Table, table
-from bascule._table_source import read_of, source_of, specs_of
+from bascule._table_source import Recipe, read_of, source_of, specs_of
 from bascule.contract import Statistics
 from bascule.errors import BasculeError
 
@@ -151,19 +151,22 @@ def map_batches(
                 f"{name!r} can't be kept: it is no column of {'the schema' if name not in schema.names else 'what the function reads'}"
             )
     name = f"map_batches({getattr(function, '__name__', 'function')})"
-    body = {"table": given, "function": staticmethod(function), "schema": schema, "keeps": frozenset(keeps)}
+    body = {"recipe": Recipe(given), "function": staticmethod(function), "schema": schema, "keeps": frozenset(keeps)}
     return table(type("Mapped", (_Mapped,), {**body, "__module__": __name__, "__qualname__": name}))
 
 
 class _Mapped:
-    table: Table
+    recipe: Recipe
     schema: pa.Schema
     keeps: frozenset[str]
     function: Callable[[pa.RecordBatch], Any]
 
     @classmethod
     def _bascule_secrets(cls) -> list[str]:
-        return cls.table.secrets()
+        return cls.recipe.secrets()
+
+    def __init__(self) -> None:
+        self.table = self.recipe.table()
 
     def infer_schema(self, options: Any) -> pa.Schema:
         return self.schema

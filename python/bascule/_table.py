@@ -420,6 +420,17 @@ class Table:
 
     # ---- reading ----
 
+    @property
+    def bound(self) -> _Bound:
+        """What it has open, with the tables that came of it."""
+        return self._bound
+
+    def over(self, bound: _Bound | None) -> Table:
+        """The same table over another opening of its source; None: over one of its own."""
+        closed = self._bound
+        bound = bound or _Bound(closed.locator, closed.cls, closed.options)
+        return Table(bound, self._columns, self._predicates, self._limit)
+
     def secrets(self) -> list[str]:
         """What must be in no text: values of its options."""
         return self._bound._secrets()

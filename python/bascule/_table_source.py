@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bascule._trusted import TrustedRead
     from bascule.filters import Filter
 
-__all__ = ["read_of", "source_of", "specs_of"]
+__all__ = ["Recipe", "read_of", "source_of", "specs_of"]
 
 
 #: Plans of this process, by what their specs hold.
@@ -56,18 +56,39 @@ def read_of(
     return (table.read(columns, specs=[spec["spec"]], hints=hints), 0) if read is None else (read, spec["number"])
 
 
+class Recipe:
+    """A table without what it has open, for classes that may live longer than it: an engine's connection keeps them."""
+
+    def __init__(self, table: Table) -> None:
+        self._bound = weakref.ref(table.bound)
+        self._closed = table.over(None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Recipe, (self._closed,)
+
+    def table(self) -> Table:
+        """The table: over what is open, if it still is, else over what is opened for this one."""
+        return self._closed.over(self._bound())
+
+    def secrets(self) -> list[str]:
+        return self._closed.secrets()
+
+
 class _OfTables:
     """What the classes of several tables do one after the other, with their options and what was asked of them already
     in them. One that has a limit is one partition: its rows are the first that come of all.
     """
 
-    tables: tuple[Table, ...]
+    recipes: tuple[Recipe, ...]
     #: The tables may read by worker processes; this, which only hands over, needs none.
     executor = "inprocess"
 
     @classmethod
     def _bascule_secrets(cls) -> list[str]:
-        return [secret for table in cls.tables for secret in table.secrets()]
+        return [secret for recipe in cls.recipes for secret in recipe.secrets()]
+
+    def __init__(self) -> None:
+        self.tables = [recipe.table() for recipe in self.recipes]
 
     def infer_schema(self, options: Any) -> pa.Schema:
         return self.tables[0].schema
@@ -119,4 +140,5 @@ class _OfTables:
 def source_of(*tables: Table) -> type:
     """A class whose rows are those of the tables, of one schema, one after the other."""
     name = tables[0].source.rpartition(":")[2].rpartition(".")[2] or "Table"
-    return type(name, (_OfTables,), {"tables": tables, "__module__": __name__, "__qualname__": f"source_of({name})"})
+    body = {"recipes": tuple(map(Recipe, tables)), "__module__": __name__, "__qualname__": f"source_of({name})"}
+    return type(name, (_OfTables,), body)

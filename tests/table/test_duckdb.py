@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 import bascule
+import testsources
+from bascule import _instance
 from bascule import filters as f
 from bascule.duckdb import register
 
@@ -71,3 +73,23 @@ def test_a_database_without_python_is_an_error(tmp_path):
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert "this connection's database does not know python(...): open it by bascule.connect()" in done.stdout
+
+
+def test_a_connection_keeps_no_source_open_for_relations_that_are_gone(con):
+    """It keeps their classes, for relations that came of them; what these have open is closed."""
+    calls = []
+
+    class Closes(testsources.Numbers):
+        def close(self):
+            calls.append("close")
+
+    table = bascule.table(Closes)
+    relation = table.to_duckdb(con).filter("k = 3")
+    register(con, "mapped", bascule.map_batches(bascule.concat(table, table), lambda batch: batch, table.schema))
+    for _ in range(2):
+        assert relation.count("*").fetchall() == [(3,)]
+        assert con.sql("SELECT count(*) FROM mapped").fetchall() == [(60,)]
+        table = None  # the second time each query opens one of its own
+        gc.collect()
+    assert not _instance._found
+    assert calls
