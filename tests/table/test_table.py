@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset
 import pytest
 
 import bascule
@@ -268,6 +269,16 @@ def test_statistics(executor):
 
 
 # ---- handed over ----
+
+
+def test_pyarrow_writes_it_out_batch_by_batch(numbers, tmp_path):
+    pyarrow.dataset.write_dataset(
+        numbers.to_reader(), tmp_path, format="parquet", partitioning=["p"], partitioning_flavor="hive"
+    )
+    written = pyarrow.dataset.dataset(tmp_path, partitioning="hive").to_table()
+    assert sorted(tmp_path.glob("p=*/*.parquet"))
+    assert written.num_rows == 40
+    assert written.group_by("p").aggregate([("k", "sum")]).sort_by("p")["k_sum"].to_pylist() == [45] * 4
 
 
 def test_it_is_an_arrow_stream_again_and_again(numbers):
