@@ -449,10 +449,12 @@ def test_threads_begin_where_batches_are_waited_for():
                 yield pa.record_batch({"n": range(10)})
 
     for ordered in (True, False):
-        for pause, least, most in (("0", 1, 3), ("0.02", 4, 4)):
+        for pause, takes, least, most in (("0", 0.003, 1, 3), ("0.02", 0, 4, 4)):
             threads.clear()
-            table = bascule.table(Source, pause=pause)
-            rows = sum(batch.num_rows for batch in table.to_reader(ordered=ordered, threads=4))
+            rows = 0
+            for batch in bascule.table(Source, pause=pause).to_reader(ordered=ordered, threads=4):
+                time.sleep(takes)
+                rows += batch.num_rows
             assert rows == 8 * 20 * 10
             assert least <= len(threads) <= most, (ordered, pause, len(threads))
 

@@ -126,9 +126,11 @@ def test_a_starved_reader_is_named_though_other_partitions_have_rows(by_number):
 
 
 def test_a_slow_taker_is_named():
-    scan = bascule.table(bascule.MemoryDataSource(pa.table({"n": range(600_000)}), partitions=2)).scan()
+    table = bascule.table(bascule.MemoryDataSource(pa.table({"n": range(600_000)}), partitions=2))
+    table.to_arrow()  # what is loaded for the first read is
+    scan = table.scan()
     for _ in scan:
-        time.sleep(0.02)
+        time.sleep(0.05)
     said = repr(scan.timeline())
     assert "hardly waited for them: the source is not what it waits for" in said
 
