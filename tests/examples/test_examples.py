@@ -71,6 +71,26 @@ def test_csv_columns_are_pushed_into_the_parser(tmp_path):
     assert table.to_pylist() == [{"b": "x"}]
 
 
+@pytest.mark.parametrize("partitions", [1, 3, 50])
+def test_login_records_come_once_each(con, tmp_path, partitions):
+    record = load("login_records").RECORD
+    path = tmp_path / "wtmp"
+    path.write_bytes(
+        b"".join(
+            record.pack(7 if i % 2 else 2, i, b"tty1", f"user{i}".encode(), b"host", 0, 1_790_000_000 + i, i)
+            for i in range(20)
+        )
+    )
+    source = f"python('{EXAMPLES}/login_records.py:LoginRecords', path := '{path}', partitions := {partitions})"
+    want = [("user" if i % 2 else "boot", i, f"user{i}", 1_790_000_000_000_000 + i * 1_000_001) for i in range(20)]
+    assert con.sql(f'SELECT kind, pid, "user", epoch_us(logged_at) FROM {source}').fetchall() == want
+    report = run(f"{EXAMPLES}/login_records.py:LoginRecords", {"path": str(path), "partitions": str(partitions)})
+    assert report.ok
+    path.write_bytes(b"\0" * 400)
+    with pytest.raises(Exception, match="ends within a record: its size is no multiple of 384 bytes"):
+        con.sql(f"FROM {source}").fetchall()
+
+
 @pytest.mark.parametrize("chunk_kib", [0, 1, 1000])
 def test_dpkg_packages_come_once_each(con, tmp_path, chunk_kib):
     path = tmp_path / "status"
