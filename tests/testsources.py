@@ -39,6 +39,11 @@ class Numbers:
             )
 
 
+def double(batch):
+    """A model, for the source of predictions."""
+    return pa.array([2 * k for k in batch["k"].to_pylist()], pa.int64())
+
+
 class Counted(Numbers):
     """As Numbers; counts its life in ``calls``. ``sleep`` seconds before each batch."""
 

@@ -28,10 +28,13 @@ _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
 _DRIVERS = {
     "files": ("obstore", "wcmatch"),
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
+    "predict": ("joblib", "onnxruntime", "sklearn"),
     "progress": ("tqdm",),
     "rest": ("httpx", "sqlglot", "tenacity"),
     "scripts": ("packaging", "uv"),
 }
+#: Distributions of another name than what is imported.
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
 _BROKEN = ("broken", "too new", "too old")
 
@@ -206,7 +209,7 @@ def _tried(
 def _version(name: str) -> str | None:
     """The installed version of a distribution, by its import name."""
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(_DISTRIBUTIONS.get(name, name))
     except importlib.metadata.PackageNotFoundError:
         return None
 

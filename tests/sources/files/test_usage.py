@@ -32,7 +32,7 @@ def lake(tmp_path):
 @pytest.mark.parametrize("options", [{}, {"num_partitions": "5"}, {"num_partitions": "1"}], ids=str)
 def test_it_passes_every_check(lake, options):
     failed = [result for result in run(SOURCE, {"path": str(lake), **options}).results if result.status == "failed"]
-    assert not failed, [(result.check.id, result.reasons) for result in failed]
+    assert not failed, [(result.id, result.reasons) for result in failed]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -45,7 +45,7 @@ def test_lines_pass_every_check(tmp_path, kind):
     (tmp_path / f"t.{kind}").write_text("\n".join(lines))
     options = {"path": str(tmp_path), "num_partitions": "7", "newlines_in_values": "false"}
     failed = [result for result in run(SOURCE, options).results if result.status == "failed"]
-    assert not failed, [(result.check.id, result.reasons) for result in failed]
+    assert not failed, [(result.id, result.reasons) for result in failed]
 
 
 @pytest.mark.parametrize("executor", ["inprocess", "process"])
