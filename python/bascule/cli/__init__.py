@@ -29,6 +29,7 @@ _COMMANDS = {
     "describe": ("bascule.cli.describe:command", "Show a source: schema, partitions, options, rows."),
     "check": ("bascule.cli.check:command", "Verify that a class implements the interface."),
     "sources": ("bascule.cli.sources:command", "List the installed sources and their options."),
+    "new": ("bascule.cli.new:command", "Make a package with a source, to begin with."),
     "doctor": ("bascule.cli.doctor:command", "Show what is installed, and what is missing for what."),
     "extension-path": (
         "bascule.cli.extension:command",
