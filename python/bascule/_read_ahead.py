@@ -100,7 +100,10 @@ class ReadAhead:
             while self._running:
                 item = self._take()
                 if isinstance(item, BaseException):
-                    raise item
+                    try:
+                        raise item
+                    finally:
+                        del item  # its traceback holds this frame: a circle, which would keep the source open
                 if item is not None:
                     yield item[0]
             self.is_through = True

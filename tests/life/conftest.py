@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from life.sources import Life
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_of_others():
+    """Errors that tests elsewhere looked at may keep their sources open, in circles of a traceback and its frames."""
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import sys
 import threading
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import bascule
+from bascule import _instance
 from bascule import filters as f
 
 
@@ -201,3 +203,22 @@ def test_batches_for_async_code(numbers):
         return n
 
     assert asyncio.run(count(numbers)) == 80
+
+
+@pytest.mark.parametrize("executor", ["inprocess", "process"])
+def test_a_read_that_failed_leaves_no_circle_that_keeps_its_source_open(executor):
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(_instance._found)
+        for read in (
+            lambda t: t.to_arrow(),
+            lambda t: list(t.batches()),
+            lambda t: t.to_polars().collect(),
+            lambda t: t.count(),
+        ):
+            with pytest.raises(Exception, match="no rows today"):
+                read(bascule.table("sparksources:ReadRaises", executor=executor))
+            assert len(_instance._found) == before
+    finally:
+        gc.enable()
