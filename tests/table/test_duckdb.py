@@ -77,7 +77,8 @@ def test_a_database_without_python_is_an_error(tmp_path):
 
 def test_a_connection_keeps_no_source_open_for_relations_that_are_gone(con):
     """It keeps their classes, for relations that came of them; what these have open is closed."""
-    calls = []
+    gc.collect()
+    before, calls = set(_instance._found), []
 
     class Closes(testsources.Numbers):
         def close(self):
@@ -91,5 +92,5 @@ def test_a_connection_keeps_no_source_open_for_relations_that_are_gone(con):
         assert con.sql("SELECT count(*) FROM mapped").fetchall() == [(60,)]
         table = None  # the second time each query opens one of its own
         gc.collect()
-    assert not _instance._found
+    assert set(_instance._found) <= before
     assert calls
