@@ -15,11 +15,11 @@ from typing import TypeVar
 import pyarrow as pa
 
 from bascule import BasculeError
+from bascule.sources import _waiting
 from bascule.sources.jdbc._database import Stream
 
 T = TypeVar("T")
 
-_SLICE_S = 0.05
 #: How long the end of a read waits for a cancelled statement. The thread ends by itself later, if it must.
 _END_S = 5.0
 
@@ -40,27 +40,7 @@ def read_ahead(
 
 def interruptible(work: Callable[[], T], cancel: Callable[[], object]) -> T:
     """What ``work`` returns or raises; interrupted, it is cancelled and left to itself."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as e:
-            failure.append(e)
-
-    thread = threading.Thread(target=run, name="bascule-jdbc", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(_SLICE_S)
-    except BaseException:
-        threading.Thread(target=cancel, name="bascule-jdbc-cancel", daemon=True).start()
-        thread.join(_END_S)
-        raise
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    return _waiting.interruptible(work, "bascule-jdbc", cancel, _END_S)
 
 
 class _Reading:
@@ -78,7 +58,7 @@ class _Reading:
         """The next batch; the error that ended it; or None at the end."""
         while True:
             try:
-                item = self._items.get(timeout=_SLICE_S)
+                item = self._items.get(timeout=_waiting.SLICE_S)
             except queue.Empty:
                 continue
             self._room.release()

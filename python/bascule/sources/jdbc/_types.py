@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from bascule import BasculeError, OptionError
+from bascule.sources._ddl import column_defs
 
 _DAY_US = 86_400_000_000
 _T = exp.DataType.Type
@@ -46,12 +45,8 @@ def custom_schema(text: str) -> dict[str, pa.DataType]:
     Raises:
         OptionError: it is no list of columns, or names a type that is not among them.
     """
-    try:
-        tree = sqlglot.parse_one(f"CREATE TABLE t ({text})", dialect="spark")
-        columns = list(tree.this.expressions) if isinstance(tree.this, exp.Schema) else []
-    except SqlglotError:
-        columns = []
-    if not columns or not all(isinstance(c, exp.ColumnDef) and c.kind for c in columns):
+    columns = column_defs(text, "spark")
+    if not columns:
         raise OptionError(
             "option 'customSchema' is no list of names and types: write amount DECIMAL(38, 10), note STRING"
         )

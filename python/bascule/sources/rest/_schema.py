@@ -43,8 +43,9 @@ def declared_schema(text: str) -> pa.Schema:
         OptionError: it is no list of columns, or names a type that is not among them.
     """
     try:
-        import sqlglot
         from sqlglot import exp
+
+        from bascule.sources._ddl import column_defs
     except ModuleNotFoundError:
         raise BasculeError(
             "option 'schema' needs sqlglot, which is not installed: pip install 'bascule[rest]'"
@@ -71,12 +72,8 @@ def declared_schema(text: str) -> pa.Schema:
             "TIMESTAMP, TIMESTAMPTZ, T[], STRUCT(name T), MAP(VARCHAR, T)"
         )
 
-    try:
-        tree = sqlglot.parse_one(f"CREATE TABLE t ({text})", dialect="duckdb")
-        columns = list(tree.this.expressions) if isinstance(tree.this, exp.Schema) else []
-    except sqlglot.errors.SqlglotError:
-        columns = []
-    if not columns or not all(isinstance(c, exp.ColumnDef) and c.kind and not c.constraints for c in columns):
+    columns = column_defs(text, "duckdb")
+    if not columns or any(c.constraints for c in columns):
         raise OptionError(
             "option 'schema' is no list of names and types: write id BIGINT, name VARCHAR, tags VARCHAR[], "
             "address STRUCT(street VARCHAR)"

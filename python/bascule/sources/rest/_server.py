@@ -11,10 +11,11 @@ import bascule
 from bascule import BasculeError
 from bascule.errors import mask
 from bascule.options import is_secret_name
+from bascule.sources._waiting import interruptible
 from bascule.sources.rest import _json
 from bascule.sources.rest._auth import Auth
 from bascule.sources.rest._client import Client, check_url, is_same_server, needs, retry_after
-from bascule.sources.rest._waiting import Rate, interruptible, pause
+from bascule.sources.rest._waiting import Rate, pause
 
 if TYPE_CHECKING:
     import httpx
@@ -217,7 +218,7 @@ class Server:
         bascule.report_metric("requests")
         shown = f"{method} {self.shown(url)}"
         try:
-            response = interruptible(lambda: self._client.send(method, url, **more))
+            response = interruptible(lambda: self._client.send(method, url, **more), "bascule-rest")
         except httpx.TimeoutException as e:
             what = "no connection" if isinstance(e, httpx.ConnectTimeout) else "no answer"
             raise _PassingError(f"{shown}: {what} within {self._options['timeout']:g} s (option 'timeout')") from None

@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
-__all__ = ["Rate", "interruptible", "pause"]
+from bascule.sources._waiting import SLICE_S
 
-T = TypeVar("T")
-
-_SLICE_S = 0.05
+__all__ = ["Rate", "pause"]
 
 
 def pause(seconds: float) -> None:
     """Sleeps."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, _SLICE_S))
-
-
-def interruptible(work: Callable[[], T]) -> T:
-    """What ``work`` returns or raises. A socket is waited for in C, where nothing of Python runs: so on a thread of its
-    own, which an interrupt leaves to its time-out.
-    """
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-    done = threading.Event()
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as e:
-            failure.append(e)
-        finally:
-            done.set()
-
-    threading.Thread(target=run, name="bascule-rest", daemon=True).start()
-    while not done.wait(_SLICE_S):
-        pass
-    if failure:
-        raise failure[0]
-    return outcome[0]
+        time.sleep(min(left, SLICE_S))
 
 
 class Rate:
