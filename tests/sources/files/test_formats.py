@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import bascule
 from bascule import filters as f
+from bascule.sources.files import FilesDataSource
 from bascule.sources.files._formats import _LinesOf
 from bascule.sources.files._parts import _packed
 
@@ -90,7 +91,7 @@ def test_columns_predicates_limits_and_counts(tmp_path, kind, executor):
     assert table.where(f.IsNull("name"), pc.field("id") * 2 < 20).to_arrow()["id"].to_pylist() == [0, 5]
 
 
-def test_parquet_is_pruned_by_its_statistics_and_claims_what_arrow_applies(tmp_path):
+def test_parquet_is_pruned_by_its_statistics_and_filtered_while_it_is_read(tmp_path):
     table = files(written(tmp_path, "parquet"))
     asked = table.where(f.EqualTo("id", 500))
     assert asked.to_arrow().num_rows == 1
@@ -235,3 +236,46 @@ def test_columns_of_other_files_are_taken_by_name_and_misfits_are_errors(tmp_pat
         files(tmp_path).to_arrow()
     evolved = files(tmp_path, bascule_schema_mode="evolve").to_arrow()
     assert evolved.to_pylist()[2] == {"a": 3, "b": None}
+
+
+@pytest.mark.parametrize(
+    ("second", "evolved"),
+    [
+        ({}, [[2], [10, 20], [1]]),
+        ({"x": pa.array([1, 9], pa.int32())}, [[2, 20], [], [1, 10]]),
+        ({"x": pa.array(["1", "9"])}, None),
+        ({"x": pa.array([1.5, 9.5])}, None),
+    ],
+    ids=["missing", "narrower", "text", "double"],
+)
+def test_a_predicate_of_a_column_that_another_file_has_not_or_has_otherwise_loses_and_keeps_no_row(
+    tmp_path, second, evolved
+):
+    """The column is the predicate's alone: the error, or what evolve makes of it, is that of a query which reads it."""
+    pq.write_table(pa.table({"id": [1, 2], "x": [1, 9]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"id": [10, 20], **second}), tmp_path / "2.parquet")
+    predicates = (f.GreaterThan("x", 5), f.IsNull("x"), f.Not(f.EqualTo("x", 9)))
+    for i, predicate in enumerate(predicates):
+        with pytest.raises(bascule.BasculeError, match="column 'x' is"):
+            files(tmp_path).where(predicate).select("id").to_arrow()
+        table = files(tmp_path, bascule_schema_mode="evolve").where(predicate).select("id")
+        if evolved is None:
+            with pytest.raises(bascule.BasculeError, match="which could change values"):
+                table.to_arrow()
+        else:
+            assert table.to_arrow()["id"].to_pylist() == evolved[i]
+
+
+def test_many_files_are_chosen_by_their_folders_in_one_pass(tmp_path, monkeypatch):
+    from bascule.sources.files import _hive
+
+    calls = []
+    real = _hive.filter_table
+    monkeypatch.setattr(_hive, "filter_table", lambda *given: calls.append(1) or real(*given))
+    for i in range(40):
+        (tmp_path / f"n={i}").mkdir()
+        (tmp_path / f"n={i}" / "f.csv").write_text("x\n1\n")
+    source, options = FilesDataSource(), {"path": str(tmp_path)}
+    specs = source.plan_partitions(options, filters=[f.In("n", [3, 30])])
+    assert [part["path"].split("/")[-2] for spec in specs for part in spec["parts"]] == ["n=3", "n=30"]
+    assert len(calls) == 1

@@ -104,9 +104,11 @@ class FilesDataSource(ArrowBatchDataSource):
         return parts_of(files, filters, count=columns is not None and not columns and not filters)
 
     def push_filters(self, filters: Sequence[Filter], options: Mapping[str, str]) -> list[Filter]:
-        """Those that neither the folders nor Parquet's reader decide."""
+        """Those that the folders don't decide. What else is left out of Parquet is no claim: a file may have another type, or no
+        such column, of which the bridge knows what to make.
+        """
         files = self._files(options)
-        return [filter for filter in filters if not (files.is_of_folders(filter) or files.applies(filter))]
+        return [filter for filter in filters if not files.is_of_folders(filter)]
 
     def statistics(self, options: Mapping[str, str]) -> Statistics:
         """Bytes as they were listed, rows by the first file's footer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -95,16 +96,11 @@ class Files:
     def is_of_folders(self, filter: Filter) -> bool:
         return _hive.is_about(filter, self.hive)
 
-    def applies(self, filter: Filter) -> bool:
-        """Does reading apply it exactly?"""
-        if not filter.columns or not set(self.inner.names) >= set(filter.columns):
-            return False
-        return self.format.applies(filter, self.inner)
-
     def kept(self, filters: Sequence[Filter]) -> list[Found]:
         """The files that may hold rows of which all are true."""
         about = [filter for filter in filters if self.is_of_folders(filter)]
-        return [one for one in self.found if _hive.keeps(self._values(one.file.path), self.hive, about)]
+        kept = _hive.kept([self._values(one.file.path) for one in self.found], self.hive, about)
+        return [self.found[i] for i in kept]
 
     def _values(self, path: str) -> dict[str, Any]:
         try:
@@ -122,9 +118,13 @@ class Files:
         total = sum(one.file.size for one in self.found)
         if not isinstance(self.format, Parquet):
             return Statistics(None, False, total)
-        first = self.found[0]
-        rows = sum(n for _, n in self.row_groups(first))
-        return Statistics(rows * total // max(1, first.file.size), len(self.found) == 1, total)
+        first = self.found[0].file
+        rows = sum(n for _, n in self._first_groups)
+        return Statistics(rows * total // max(1, first.size), len(self.found) == 1, total)
+
+    @cached_property
+    def _first_groups(self) -> list[tuple[int, int]]:
+        return self.row_groups(self.found[0])
 
     def row_groups(self, found: Found) -> list[tuple[int, int]]:
         """Bytes and rows of each row group of a Parquet file."""
@@ -147,15 +147,13 @@ class Files:
         storage, file = self._storages[of], File(part["path"], part["size"])
         about = [filter for filter in filters if self.is_of_folders(filter)]
         values = self._values(file.path)
-        if not _hive.keeps(values, self.hive, about):
+        if not _hive.kept([values], self.hive, about):
             return
         names = self.schema.names if columns is None else list(columns)
         inner = [name for name in names if name not in self.hive]
-        wanted = pa.schema([self.inner.field(name) for name in inner])
-        applied = [filter for filter in filters if self.applies(filter)]
         with storage.open(file) as opened:
             try:
-                for batch in self.format.read(opened, file.path, wanted, part["part"], applied):
+                for batch in self.format.read(opened, file.path, self.inner, inner, part["part"], filters):
                     yield self._with_folders(batch, names, values)
             except (OSError, pa.ArrowException) as e:
                 raise storage.failed("read", file, e) from None

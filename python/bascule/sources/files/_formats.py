@@ -6,6 +6,7 @@ import functools
 import importlib
 import io
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv, ipc, json
 
 from bascule import BasculeError
-from bascule.filters import Exactness, Filter
+from bascule.filters import Filter
 
 __all__ = ["FORMATS", "Format", "Parsed", "format_of"]
 
@@ -25,7 +26,7 @@ _AT_ONCE = 16 << 20
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
 
 
-class Format:
+class Format(ABC):
     """One format; ``options`` are the source's, typed."""
 
     #: Parts of a file, by bytes, may be read apart.
@@ -34,30 +35,28 @@ class Format:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
+    @abstractmethod
     def schema(self, file: pa.NativeFile, path: str) -> pa.Schema:
         """The columns of a file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(
         self,
         file: pa.NativeFile,
         path: str,
-        schema: pa.Schema,
+        declared: pa.Schema,
+        columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
     ) -> Iterator[pa.RecordBatch]:
         """The rows of a file, or of one part of it.
 
         Args:
-            schema: of the columns that are wanted, as they are declared.
+            declared: the table's columns.
+            columns: names of those that are wanted.
             part: None: all of it; (begin, end) in bytes; of Parquet, row groups.
-            filters: those that :meth:`applies`.
+            filters: hints: rows for which they aren't true may be missing.
         """
-        raise NotImplementedError
-
-    def applies(self, filter: Filter, schema: pa.Schema) -> bool:
-        """Is a predicate applied exactly?"""
-        return False
 
 
 class Parquet(Format):
@@ -76,35 +75,48 @@ class Parquet(Format):
         ]
 
     def read(
-        self, file: pa.NativeFile, path: str, schema: pa.Schema, part: Any, filters: Sequence[Filter]
+        self,
+        file: pa.NativeFile,
+        path: str,
+        declared: pa.Schema,
+        columns: Sequence[str],
+        part: Any,
+        filters: Sequence[Filter],
     ) -> Iterator[pa.RecordBatch]:
-        whole = pq.ParquetFile(file, pre_buffer=True)
-        physical = whole.schema_arrow
-        condition = _all_of([filter.to_arrow(physical).expression for filter in filters])
-        wanted = [name for name in schema.names if name in physical.names]
+        fragment = ds.ParquetFileFormat().make_fragment(file, row_groups=part)
+        # Its footer is read for the one and is the other's, too.
+        whole = pq.ParquetFile(file, metadata=fragment.metadata, pre_buffer=True)
         # By its own columns: what differs from what is declared is for the bridge to judge.
-        needed = [name for name in physical.names if name in wanted or any(name in f.columns for f in filters)]
-        for groups in _at_once(whole.metadata, _kept_groups(file, whole, part, condition), needed):
+        physical = whole.schema_arrow
+        hints = [filter for filter in filters if _are_as_declared(filter.columns, physical, declared)]
+        condition = _all_of([filter.to_arrow(declared).expression for filter in hints])
+        wanted = [name for name in columns if name in physical.names]
+        needed = [name for name in physical.names if name in wanted or any(name in f.columns for f in hints)]
+        for groups in _at_once(whole.metadata, _kept_groups(fragment, part, condition), needed):
             for batch in whole.iter_batches(_ROWS, row_groups=groups, columns=needed):
                 yield (batch if condition is None else batch.filter(condition)).select(wanted)
 
-    def applies(self, filter: Filter, schema: pa.Schema) -> bool:
-        return filter.to_arrow(schema).exactness is Exactness.EXACT
+
+def _are_as_declared(names: Sequence[str], physical: pa.Schema, declared: pa.Schema) -> bool:
+    """Are all of these columns of a file what they are in the table?"""
+    return all(
+        name in physical.names and name in declared.names and physical.field(name).type == declared.field(name).type
+        for name in names
+    )
 
 
 def _all_of(expressions: Sequence[Any]) -> Any:
-    """Expressions joined by AND; None: there are none."""
-    return functools.reduce(operator.and_, expressions) if expressions else None
+    """Expressions joined by AND, but for those that aren't there; None: there are none."""
+    said = [expression for expression in expressions if expression is not None]
+    return functools.reduce(operator.and_, said) if said else None
 
 
-def _kept_groups(file: pa.NativeFile, whole: pq.ParquetFile, part: Any, condition: Any) -> list[int]:
+def _kept_groups(fragment: ds.ParquetFileFragment, part: Any, condition: Any) -> list[int]:
     """The row groups of a part that may hold a row of which the condition is true, by their statistics."""
-    groups = list(range(whole.num_row_groups)) if part is None else list(part)
-    if condition is None:
-        return groups
-    fragment = ds.ParquetFileFormat().make_fragment(file, row_groups=groups).subset(condition)
-    kept = {group.id for group in fragment.row_groups}
-    return [group for group in groups if group in kept]
+    kept = fragment if condition is None else fragment.subset(condition)
+    found = {group.id for group in kept.row_groups}
+    # In order: a fragment makes a set of those that it is given, and reads [7, 8, 9] as 8, 9, 7.
+    return [group for group in (range(fragment.metadata.num_row_groups) if part is None else part) if group in found]
 
 
 def _at_once(metadata: pq.FileMetaData, groups: Sequence[int], columns: Sequence[str]) -> Iterator[list[int]]:
@@ -144,9 +156,15 @@ class Arrow(Format):
         return self._opened(file).schema
 
     def read(
-        self, file: pa.NativeFile, path: str, schema: pa.Schema, part: Any, filters: Sequence[Filter]
+        self,
+        file: pa.NativeFile,
+        path: str,
+        declared: pa.Schema,
+        columns: Sequence[str],
+        part: Any,
+        filters: Sequence[Filter],
     ) -> Iterator[pa.RecordBatch]:
-        reader = self._opened(file, schema.names)
+        reader = self._opened(file, columns)
         if isinstance(reader, ipc.RecordBatchStreamReader):
             yield from reader
             return
@@ -251,12 +269,18 @@ class Csv(Lines):
         return csv.open_csv(stream, self._reading(), self._parse(), self._convert()).schema
 
     def read(
-        self, file: pa.NativeFile, path: str, schema: pa.Schema, part: Any, filters: Sequence[Filter]
+        self,
+        file: pa.NativeFile,
+        path: str,
+        declared: pa.Schema,
+        columns: Sequence[str],
+        part: Any,
+        filters: Sequence[Filter],
     ) -> Iterator[pa.RecordBatch]:
         names = None
         if part is not None and part[0]:  # the names stand where it begins
             names = self.schema(file, path).names
-        convert = self._convert(column_types=schema, include_columns=schema.names)
+        convert = self._convert(column_types=_of(declared, columns), include_columns=columns)
         stream = self.stream(file, path, part)
         try:
             reader = csv.open_csv(stream, self._reading(names), self._parse(), convert)
@@ -278,9 +302,15 @@ class Json(Lines):
         ).schema
 
     def read(
-        self, file: pa.NativeFile, path: str, schema: pa.Schema, part: Any, filters: Sequence[Filter]
+        self,
+        file: pa.NativeFile,
+        path: str,
+        declared: pa.Schema,
+        columns: Sequence[str],
+        part: Any,
+        filters: Sequence[Filter],
     ) -> Iterator[pa.RecordBatch]:
-        parse = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+        parse = json.ParseOptions(explicit_schema=_of(declared, columns), unexpected_field_behavior="ignore")
         stream = self.stream(file, path, part)
         try:
             reader = json.open_json(stream, json.ReadOptions(block_size=self.options["block_bytes"]), parse)
@@ -312,10 +342,21 @@ class Parsed(Format):
         return self.parser.schema(file)
 
     def read(
-        self, file: pa.NativeFile, path: str, schema: pa.Schema, part: Any, filters: Sequence[Filter]
+        self,
+        file: pa.NativeFile,
+        path: str,
+        declared: pa.Schema,
+        columns: Sequence[str],
+        part: Any,
+        filters: Sequence[Filter],
     ) -> Iterator[pa.RecordBatch]:
         for item in self.parser.read(file):
             yield from pa.table(item).to_batches()
+
+
+def _of(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Some of its columns."""
+    return pa.schema([schema.field(name) for name in names])
 
 
 FORMATS: dict[str, type[Format]] = {"parquet": Parquet, "csv": Csv, "json": Json, "arrow": Arrow}

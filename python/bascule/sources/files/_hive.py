@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from bascule.filters import Exactness, Filter, filter_table
 
-__all__ = ["columns_of", "is_about", "keeps", "values_of"]
+__all__ = ["columns_of", "is_about", "kept", "values_of"]
 
 #: What Hive and Spark write for NULL.
 _NULL = "__HIVE_DEFAULT_PARTITION__"
+#: No folder is named so.
+_NUMBER = "/"
 
 
 def texts_of(path: str) -> dict[str, str | None]:
@@ -72,9 +74,14 @@ def is_about(filter: Filter, columns: dict[str, pa.DataType]) -> bool:
     return filter.to_arrow(pa.schema(list(columns.items()))).exactness is Exactness.EXACT
 
 
-def keeps(values: dict[str, Any], columns: dict[str, pa.DataType], filters: Sequence[Filter]) -> bool:
-    """May a file hold rows of which all filters are true? ``filters``: those that :func:`is_about` is true of."""
+def kept(files: Sequence[dict[str, Any]], columns: dict[str, pa.DataType], filters: Sequence[Filter]) -> list[int]:
+    """Which files may hold rows of which all filters are true, by their values.
+
+    Args:
+        filters: those that :func:`is_about` is true of.
+    """
     if not filters:
-        return True
-    row = pa.table({name: pa.array([values[name]], type_) for name, type_ in columns.items()})
-    return bool(filter_table(filters, row).num_rows)
+        return list(range(len(files)))
+    table = pa.table({name: pa.array([values[name] for values in files], type_) for name, type_ in columns.items()})
+    numbered = table.append_column(_NUMBER, pa.array(range(len(files)), pa.int64()))
+    return list(filter_table(filters, numbered)[_NUMBER].to_pylist())

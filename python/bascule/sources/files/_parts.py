@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bascule.filters import Filter
-from bascule.sources.files._files import Files, Found
+from bascule.sources.files._files import Files
 from bascule.sources.files._formats import Parquet
+from bascule.sources.files._storage import File
 
 __all__ = ["parts_of"]
 
@@ -30,22 +31,25 @@ def parts_of(files: Files, filters: Sequence[Filter], count: bool = False) -> li
     total = sum(one.file.size for one in kept)
     n = files.options["num_partitions"] or max(-(-total // files.options["partition_bytes"]), min(len(kept), _AT_LEAST))
     target = max(1, -(-total // n))
+    large = [one for one in kept if count or one.file.size > target] if isinstance(files.format, Parquet) else []
     with ThreadPoolExecutor(_THREADS) as pool:
-        cut = pool.map(lambda one: _cut(files, one, target, count), kept)
-        units = [
-            (weight, rows, {"of": one.of, "path": one.file.path, "size": one.file.size, "part": part})
-            for one, found in zip(kept, cut, strict=True)
-            for weight, rows, part in found
-        ]
+        footers = dict(zip(large, pool.map(files.row_groups, large), strict=True))
+    units = [
+        (weight, rows, {"of": one.of, "path": one.file.path, "size": one.file.size, "part": part})
+        for one in kept
+        for weight, rows, part in _cut(files, one.file, target, footers.get(one))
+    ]
     table = files.spec()
     return [{**spec, "table": table} for spec in _packed(units, n)]
 
 
-def _cut(files: Files, found: Found, target: int, count: bool) -> list[tuple[int, int, Any]]:
-    """What of a file is read apart: bytes, rows (-1: unknown), and the part; None for all of it."""
-    file = found.file
-    if isinstance(files.format, Parquet) and (count or file.size > target):
-        groups = files.row_groups(found)
+def _cut(files: Files, file: File, target: int, groups: list[tuple[int, int]] | None) -> list[tuple[int, int, Any]]:
+    """What of a file is read apart: bytes, rows (-1: unknown), and the part; None for all of it.
+
+    Args:
+        groups: bytes and rows of its row groups, where they are known.
+    """
+    if groups is not None:
         if len(groups) > 1 and file.size > target:
             return [(weight, rows, [i]) for i, (weight, rows) in enumerate(groups)]
         return [(file.size, sum(rows for _, rows in groups), None)]
