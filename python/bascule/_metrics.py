@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from bascule._native import Scan
 
-__all__ = ["Exported", "clear_cache", "metrics_of", "report_metric", "scans"]
+__all__ = ["Exported", "clear_cache", "metrics_of", "report_metric", "scan_rows", "scans"]
 
 
 def report_metric(name: str, value: float = 1) -> bool:
@@ -50,6 +50,16 @@ def scans() -> pa.Table:
     from bascule import _native
 
     return pa.Table.from_batches([pa.record_batch(Exported(*_native.scans()))])
+
+
+def scan_rows(*numbers: int) -> dict[int, dict[str, Any]]:
+    """Rows of :func:`scans` by their numbers, as far as they are kept."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kept = scans()
+    wanted = kept.filter(pc.is_in(kept["scan"], pa.array(numbers, pa.int64())))
+    return {row["scan"]: row for row in wanted.to_pylist()}
 
 
 def metrics_of(scan: Scan) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 __all__ = ["ReadAhead"]
@@ -93,7 +93,7 @@ class ReadAhead:
         self._queues: dict[int, deque[Any]] = {}
         self._running = n
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Generator[Any, None, None]:
         try:
             _running.add(self)
             self._start()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bascule._columns import sizes_of
-from bascule._metrics import scans
+from bascule._metrics import scan_rows
 from bascule._read_ahead import ReadAhead
 from bascule._timeline_spans import Takings, keep_takings
 from bascule.errors import BasculeError, OptionError
@@ -94,10 +94,10 @@ class Scan:
         read = self._read
         if read is not None:
             return read.metrics()
-        for row in scans().to_pylist():
-            if row["scan"] == self._number:
-                return dict(row)
-        raise BasculeError("what this scan did is not kept any more: bascule.scans() has the last hundred")
+        kept = scan_rows(self._number)
+        if not kept:
+            raise BasculeError("what this scan did is not kept any more: bascule.scans() has the last hundred")
+        return kept[self._number]
 
     def timeline(self) -> Timeline:
         """Who waited for whom so far, as a picture: see :class:`bascule.Timeline`."""
@@ -161,7 +161,7 @@ class Scan:
         except (OSError, ValueError) as e:  # what the core says through Arrow's stream
             raise BasculeError(str(e)) from None
         finally:
-            ahead.close()  # type: ignore[attr-defined]
+            ahead.close()
             self._end(has_all)
 
     def _end(self, has_all: bool) -> None:
@@ -175,7 +175,7 @@ class Scan:
         read.release()
         keep_takings(self._number, self._takings())
 
-    async def batches_async(self) -> AsyncIterator[pa.RecordBatch]:
+    async def batches_async(self) -> AsyncGenerator[pa.RecordBatch, None]:
         """Its batches for ``async for``: other tasks run while one is waited for."""
         import asyncio
 

@@ -9,7 +9,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -345,20 +345,19 @@ class Table:
         threads: int | None = None,
         max_bytes: int = READ_AHEAD,
         progress: bool = False,
-    ) -> AsyncIterator[pa.RecordBatch]:
+    ) -> AsyncGenerator[pa.RecordBatch, None]:
         """The same for ``async for``: other tasks run while one is waited for."""
         import asyncio
-        from functools import partial
 
         scan = await asyncio.to_thread(
-            partial(self.scan, ordered=ordered, threads=threads, max_bytes=max_bytes, progress=progress)
+            self.scan, ordered=ordered, threads=threads, max_bytes=max_bytes, progress=progress
         )
         batches = scan.batches_async()
         try:
             async for batch in batches:
                 yield batch
         finally:
-            await batches.aclose()  # type: ignore[attr-defined]
+            await batches.aclose()
 
     def to_arrow(self, *, progress: bool = False) -> pa.Table:
         """All of it, as a ``pyarrow.Table``."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bascule import _native
-from bascule._metrics import Exported, scans
+from bascule._metrics import Exported, scan_rows, scans
 from bascule._timeline_picture import fragment, page, picture
 from bascule._timeline_spans import ScanTimeline, takings_of
 from bascule.errors import BasculeError
@@ -67,20 +67,22 @@ def timeline(*numbers: int) -> Timeline:
         >>> print(bascule.timeline())  # doctest: +ELLIPSIS
         testsources:Numbers, in-process: done after ...
     """
-    rows = {row["scan"]: row for row in scans().to_pylist()}
-    if not rows and not numbers:
-        raise BasculeError("this process has read nothing yet: there is no timeline")
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):
             raise TypeError(f"a scan is a number of bascule.scans(), got {number!r}")
+    chosen = numbers or (_newest(),)
+    rows = scan_rows(*chosen)
+    for number in chosen:
         if number not in rows:
             raise BasculeError(f"there is no scan {number}, or not any more: bascule.scans() has the last hundred")
-    chosen = numbers or (_newest(list(rows.values())),)
     return Timeline([ScanTimeline(rows[number], spans_of(number), takings_of(number)) for number in chosen])
 
 
-def _newest(rows: list[dict[str, Any]]) -> int:
+def _newest() -> int:
     """The newest that read something; of a table that goes into an engine as a source, the table's own."""
+    rows = scans().select(["scan", "source", "batches"]).to_pylist()
+    if not rows:
+        raise BasculeError("this process has read nothing yet: there is no timeline")
     inner = [row for row in rows if not row["source"].startswith(_WRAPPERS)]
     read = [row for row in inner if row["batches"]] or [row for row in rows if row["batches"]] or rows
     return int(max(row["scan"] for row in read))

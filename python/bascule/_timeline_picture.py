@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from bascule._timeline_spans import Lane, ScanTimeline, Span, seconds, size
+from bascule._timeline_spans import Lane, ScanTimeline, Span, seconds, size, whole
 
 __all__ = ["fragment", "page", "picture"]
 
@@ -124,9 +124,10 @@ def picture(scan: ScanTimeline, whole: bool = False) -> str:
 
 def _legend(scan: ScanTimeline) -> Iterator[str]:
     x = float(_LEFT)
+    totals = {part: scan.total(part) for part, *_ in _PARTS}
     for part, in_process, by_worker in _PARTS:
         word = by_worker if scan.by_worker else in_process
-        share = scan.total(part) / (sum(scan.total(name) for name, *_ in _PARTS) or 1)
+        share = totals[part] / (sum(totals.values()) or 1)
         text = f"{word} {share:.0%}"
         yield f'<rect class="{part}" x="{x:.0f}" y="6" width="12" height="12" rx="2"/><text x="{x + 17:.0f}" y="16">{escape(text)}</text>'
         x += 40 + 6.6 * len(text)
@@ -143,18 +144,16 @@ def _axis(end: float, scale: float, top: int, bottom: int) -> Iterator[str]:
 
 def _lane(lane: Lane, scan: ScanTimeline, y: int, scale: float) -> Iterator[str]:
     yield f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(lane.name)}</text>'
-    whole = {span.partition: span for span in scan.partitions()}
-    for partition in lane.partitions():
-        x, width = _LEFT + partition.begun * scale, max(partition.seconds * scale, 0.8)
-        tip = escape(_tip(whole[partition.partition], scan))
-        between = whole[partition.partition]
-        share = between.turn / (between.turn + between.engine) if between.turn else 0.0
-        spans = (span for span in lane.spans if span.partition == partition.partition)
-        yield f"<g><title>{tip}</title>{''.join(_bars(_coarse(spans, 1 / scale), y + 4, scale, share))}"
+    for number, spans in lane.by_partition().items():
+        here, partition = whole(spans), scan.by_number[number]
+        x, width = _LEFT + here.begun * scale, max(here.seconds * scale, 0.8)
+        share = partition.turn / (partition.turn + partition.engine) if partition.turn else 0.0
+        bars = "".join(_bars(_coarse(spans, 1 / scale), y + 4, scale, share))
+        yield f"<g><title>{escape(_tip(partition, scan))}</title>{bars}"
         if width > 3:
             yield f'<rect class="frame" x="{x:.1f}" y="{y + 3.5}" width="{width:.1f}" height="{_BAR + 1}" rx="2"/>'
-        if width > 8 * len(str(partition.partition)) + 6:
-            yield f'<text class="number" x="{x + 4:.1f}" y="{y + 17}">{partition.partition}</text>'
+        if width > 8 * len(str(number)) + 6:
+            yield f'<text class="number" x="{x + 4:.1f}" y="{y + 17}">{number}</text>'
         yield "</g>"
 
 

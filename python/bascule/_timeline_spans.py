@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any, NamedTuple
 
-__all__ = ["Lane", "ScanTimeline", "Span", "Takings", "keep_takings", "seconds", "size", "takings_of"]
+__all__ = ["Lane", "ScanTimeline", "Span", "Takings", "keep_takings", "seconds", "size", "takings_of", "whole"]
 
 #: A lane that did nothing for less of the time than this is no starved one; a share that is worth a word.
 _WORTH_A_WORD = 0.25
@@ -96,15 +97,21 @@ class Lane:
     name: str
     spans: list[Span] = field(default_factory=list)
 
-    def partitions(self) -> list[Span]:
-        """One span for each partition, in the order of their beginnings."""
-        found: dict[int, Span] = {}
+    def by_partition(self) -> dict[int, list[Span]]:
+        """The spans of each partition, in the order of their beginnings."""
+        found: dict[int, list[Span]] = {}
         for span in self.spans:
-            if span.partition in found:
-                found[span.partition].add(span)
-            else:
-                found[span.partition] = Span(**vars(span))
-        return list(found.values())
+            found.setdefault(span.partition, []).append(span)
+        return found
+
+
+def whole(spans: Sequence[Span]) -> Span:
+    """Several of a partition as one."""
+    first, *others = spans
+    made = Span(**vars(first))
+    for span in others:
+        made.add(span)
+    return made
 
 
 class ScanTimeline:
@@ -129,17 +136,20 @@ class ScanTimeline:
 
     def partitions(self) -> list[Span]:
         """One span for each partition that was begun, by number; of one that several lanes read, the whole time."""
-        found: dict[int, Span] = {}
-        for span in sorted((s for lane in self.lanes for s in lane.partitions()), key=lambda s: s.begun):
-            if span.partition not in found:
-                found[span.partition] = span
-            else:
-                found[span.partition].add(span)
-        for span in found.values():
-            turn = 0.0 if self.takings is None else self.takings.turns.get(span.partition, 0.0)
+        return list(self.by_number.values())
+
+    @cached_property
+    def by_number(self) -> dict[int, Span]:
+        """The same by number."""
+        spans: dict[int, list[Span]] = {}
+        for span in sorted((span for lane in self.lanes for span in lane.spans), key=lambda span: span.begun):
+            spans.setdefault(span.partition, []).append(span)
+        found = {number: whole(spans[number]) for number in sorted(spans)}
+        for number, span in found.items():
+            turn = 0.0 if self.takings is None else self.takings.turns.get(number, 0.0)
             span.turn = min(turn, span.engine)
             span.engine -= span.turn
-        return [found[i] for i in sorted(found)]
+        return found
 
     def total(self, name: str) -> float:
         """The sum of a part, of all partitions."""

@@ -72,6 +72,7 @@ class PredictDataSource(ArrowBatchDataSource):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opened: tuple[bascule.Table, Predict, list[pa.Field]] | None = None
+        self._last: tuple[object, bascule.Table] | None = None
 
     def infer_schema(self, options: Mapping[str, str]) -> pa.Schema:
         """The other source's columns, then the model's."""
@@ -113,7 +114,17 @@ class PredictDataSource(ArrowBatchDataSource):
     def _table(
         self, options: Mapping[str, str], columns: Sequence[str] | None, filters: Sequence[Filter]
     ) -> bascule.Table:
-        """What a query reads: the model is not asked where nothing of it is wanted."""
+        """What a query reads, the same for all of its partitions."""
+        key = (None if columns is None else tuple(columns), tuple(filters))
+        last = self._last
+        if last is None or last[0] != key:
+            last = self._last = key, self._made(options, columns, filters)
+        return last[1]
+
+    def _made(
+        self, options: Mapping[str, str], columns: Sequence[str] | None, filters: Sequence[Filter]
+    ) -> bascule.Table:
+        """The model is not asked where nothing of it is wanted."""
         table, predict, made = self._open(options)
         fields = {field.name: field for field in made}
         wanted = [*table.schema.names, *fields] if columns is None else list(columns)
