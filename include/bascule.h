@@ -627,8 +627,9 @@ int bsc_scans_export(const struct bsc_scan *scan, struct ArrowSchema *schema, st
                      struct bsc_error *err) BSC_MUST_CHECK;
 
 /* When the batches of one scan's partitions were pulled, and what that took: a struct array of spans of time, by
- * partition and time; docs/metrics.md lists the columns. scan: its number; without rows where that one isn't kept.
- * schema, array: out. Any thread. */
+ * partition and time. partition, thread (the host's, by the system's number), worker (its pid; NULL: none), begun and
+ * ended (seconds since the scan began), pulled_seconds, python_seconds and waiting_seconds of that, batches, rows,
+ * bytes. scan: its number; without rows where that one isn't kept. schema, array: out. Any thread. */
 int bsc_timeline_export(int64_t scan, struct ArrowSchema *schema, struct ArrowArray *array,
                         struct bsc_error *err) BSC_MUST_CHECK;
 

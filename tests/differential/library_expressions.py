@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from functools import reduce
 from operator import and_, eq, ge, gt, le, lt, or_
 from typing import Any
@@ -18,7 +19,7 @@ from bascule import filters as f
 _COMPARE = {f.EqualTo: eq, f.LessThan: lt, f.LessThanOrEqual: le, f.GreaterThan: gt, f.GreaterThanOrEqual: ge}
 
 
-class Expressions:
+class Expressions(ABC):
     """A library's way to write the nodes of a tree."""
 
     def of(self, node: f.Filter) -> Any:
@@ -43,17 +44,17 @@ class Expressions:
             return column.is_null()
         return (column == self.literal(value)) & ~column.is_null()
 
-    def column(self, name: str) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def column(self, name: str) -> Any: ...
 
-    def literal(self, value: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def literal(self, value: Any) -> Any: ...
 
-    def is_in(self, column: Any, values: list[Any]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def is_in(self, column: Any, values: list[Any]) -> Any: ...
 
-    def text(self, column: Any, kind: type, value: str) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def text(self, column: Any, kind: type, value: str) -> Any: ...
 
 
 def _scalar(value: Any) -> pa.Scalar:
