@@ -43,6 +43,9 @@ class Found:
         self.count = 0
         self.wants_process: bool = _executor_of(cls) == "process"
 
+    def __repr__(self) -> str:
+        return f"<Found {self.cls.__module__}:{self.cls.__qualname__}, {self.count} times>"
+
 
 # What executors know by its address, holding no reference themselves; and the newest of each class, by the
 # class's address, which its Found keeps.

@@ -17,7 +17,10 @@ class Stream:
         self.to(0)
 
     def to(self, length):
-        (self.folder / "length").write_text(str(length))
+        """In one step: a query that goes on may read it at any time."""
+        new = self.folder / "length.new"
+        new.write_text(str(length))
+        new.rename(self.folder / "length")
 
     def begin(self, name, schema=None, **options):
         paths = {"length": str(self.folder / "length"), "record": str(self.folder / "record")}
