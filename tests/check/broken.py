@@ -382,6 +382,20 @@ class DropsNulls(Good):
             yield found.select(columns).drop_null() if columns == ["b"] else found
 
 
+class PlansForItsColumns(Good):
+    """Its specs say how they are read, by the columns that they were planned for."""
+
+    def plan_partitions(self, options, *, columns=None):
+        return [{**spec, "whole": columns is None} for spec in super().plan_partitions(options)]
+
+    def read_partition(self, partition_spec, options, *, columns=None):
+        for i in range(2):
+            found = batch(partition_spec["p"], i)
+            if partition_spec["whole"] != (columns is None):
+                found = found.slice(1)
+            yield found if columns is None else found.select(columns)
+
+
 class ForgetsColumns(Good):
     def read_partition(self, partition_spec, options, *, columns=None):
         yield from super().read_partition(partition_spec, options)

@@ -411,7 +411,9 @@ def _taking(subject: Subject, method: str) -> bool:
 
 
 @check(
-    "columns", "Where `columns` is taken, a read of some columns gives the same rows as a read of all.", ("batches",)
+    "columns",
+    "Where `columns` is taken, a read of some columns gives the same rows as a read of all, planned for these or for all.",
+    ("specs_pickle", "batches"),
 )
 def columns(subject: Subject, findings: Findings) -> None:
     if not _taking(subject, "read_partition") and not _taking(subject, "plan_partitions"):
@@ -427,12 +429,24 @@ def columns(subject: Subject, findings: Findings) -> None:
         plan = subject.core.plan(wanted)
         if plan.partition_count != found.plan.partition_count:
             findings.notes.append(f"not compared for columns={wanted!r:.80}: plan_partitions gave other partitions")
-            continue
-        scan = plan.scan()
-        for rows in found.rows[:_SOME_PARTITIONS]:
-            with _advised("\nA read of some columns gives the rows of a read of all, with these columns at least"):
-                difference = rows.compare(subject.batches(scan.partition(rows.partition)), wanted)
-                _tell(subject, findings, difference, f"read with columns={wanted!r:.80},")
+        else:
+            advice = "A read of some columns gives the rows of a read of all, with these columns at least"
+            _compare_columns(subject, findings, plan, wanted, f"read with columns={wanted!r:.80},", advice)
+        if _taking(subject, "plan_partitions"):
+            plan = subject.core.plan(wanted, specs=[found.plan.spec(i) for i in range(found.plan.partition_count)])
+            what = f"planned with columns=None, read with columns={wanted!r:.80},"
+            advice = "An engine may read fewer columns than it planned for: what a spec holds has to do for these too"
+            _compare_columns(subject, findings, plan, wanted, what, advice)
+
+
+def _compare_columns(
+    subject: Subject, findings: Findings, plan: Plan, wanted: list[str], what: str, advice: str
+) -> None:
+    scan = plan.scan()
+    for rows in first_read(subject).rows[:_SOME_PARTITIONS]:
+        with _advised(f"\n{advice}"):
+            difference = rows.compare(subject.batches(scan.partition(rows.partition)), wanted)
+            _tell(subject, findings, difference, what)
 
 
 CHECKS: tuple[Check, ...] = (

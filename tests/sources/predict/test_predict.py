@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import bascule
 from bascule import filters as f
 from bascule.check import run
+from bascule.sources.predict import PredictDataSource
 from sources.predict import models
 from sources.predict.models import seen
 
@@ -211,3 +212,28 @@ def test_a_model_file_that_is_replaced_is_loaded_anew(folder, tmp_path, frame):
     joblib.dump(LinearRegression().fit(frame[["a", "b"]].to_numpy(), frame["a"] + 100), path)
     second = predict(path, inputs="a,b").limit(3).to_arrow()["prediction"].to_pylist()
     assert np.allclose(np.array(second) - np.array(first), 100)
+
+
+@pytest.mark.parametrize(
+    ("planned", "some"),
+    [
+        (None, []),
+        (None, ["id"]),
+        (None, ["text", "prediction"]),
+        (["id", "prediction"], ["prediction"]),
+        (["id", "prediction"], ["id"]),
+        (["prediction"], []),
+        (["id", "text"], ["text"]),
+    ],
+    ids=str,
+)
+def test_an_engine_may_read_fewer_columns_than_it_planned_for(planned, some):
+    """As DataFusion does, which names columns with each partition."""
+    source = PredictDataSource()
+    options = {"source": "sources.predict.models:Features", "model": "sources.predict.models:total", "inputs": "a,b"}
+    rows = bascule.table(SOURCE, options).to_arrow()
+    specs = source.plan_partitions(options, columns=planned)
+    batches = [batch for spec in specs for batch in source.read_partition(spec, options, columns=some)]
+    assert sum(batch.num_rows for batch in batches) == rows.num_rows
+    for name in some:
+        assert [value for batch in batches for value in batch[name].to_pylist()] == rows[name].to_pylist()

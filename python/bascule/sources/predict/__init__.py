@@ -48,6 +48,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _same(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
+
+
 class PredictDataSource(ArrowBatchDataSource):
     """A model's predictions beside the columns that they are made of.
 
@@ -91,8 +95,9 @@ class PredictDataSource(ArrowBatchDataSource):
         self, options: Mapping[str, str], *, columns: Sequence[str] | None = None, filters: Sequence[Filter] = ()
     ) -> list[dict[str, Any]]:
         """The other source's partitions, for these columns and predicates."""
-        table = self._table(options, columns, filters)
-        return [{"spec": one.spec, "number": one.number, "of": one.of} for one in table.partitions()]
+        maps = columns is None or not set(columns) <= set(self._open(options)[0].schema.names)
+        table = self._table(options, columns, filters, maps)
+        return [{"spec": one.spec, "number": one.number, "of": one.of, "maps": maps} for one in table.partitions()]
 
     def read_partition(
         self,
@@ -102,8 +107,10 @@ class PredictDataSource(ArrowBatchDataSource):
         columns: Sequence[str] | None = None,
         filters: Sequence[Filter] = (),
     ) -> Iterator[pa.RecordBatch]:
-        """Its rows, with what the model makes of them where a column of that is asked for."""
-        table = self._table(options, columns, filters)
+        """Its rows, with what the model makes of them where a column of that is asked for. An engine may read fewer columns than
+        it planned for: the partitions stay those that it planned.
+        """
+        table = self._table(options, columns, filters, partition_spec["maps"])
         yield from bascule.Partition(
             table, partition_spec["spec"], partition_spec["number"], partition_spec["of"]
         ).to_reader()
@@ -112,27 +119,35 @@ class PredictDataSource(ArrowBatchDataSource):
         return bool(filter.columns) and set(filter.columns) <= set(self._open(options)[0].schema.names)
 
     def _table(
-        self, options: Mapping[str, str], columns: Sequence[str] | None, filters: Sequence[Filter]
+        self, options: Mapping[str, str], columns: Sequence[str] | None, filters: Sequence[Filter], maps: bool
     ) -> bascule.Table:
         """What a query reads, the same for all of its partitions."""
-        key = (None if columns is None else tuple(columns), tuple(filters))
+        key = (None if columns is None else tuple(columns), tuple(filters), maps)
         last = self._last
         if last is None or last[0] != key:
-            last = self._last = key, self._made(options, columns, filters)
+            last = self._last = key, self._made(options, columns, filters, maps)
         return last[1]
 
     def _made(
-        self, options: Mapping[str, str], columns: Sequence[str] | None, filters: Sequence[Filter]
+        self, options: Mapping[str, str], columns: Sequence[str] | None, filters: Sequence[Filter], maps: bool
     ) -> bascule.Table:
-        """The model is not asked where nothing of it is wanted."""
+        """maps: over the other source's batches; else they pass as they are, and where their rows are known so are ours. The model
+        is not asked where nothing of it is wanted.
+        """
         table, predict, made = self._open(options)
         fields = {field.name: field for field in made}
         wanted = [*table.schema.names, *fields] if columns is None else list(columns)
         kept = [name for name in wanted if name not in fields]
         asked = [name for name in wanted if name in fields]
         rows = table.where(*(filter for filter in filters if self._is_about_source(filter, options)))
-        if not asked:
+        if not maps:
             return rows.select(kept)
+        if not asked:
+            kept = kept or table.schema.names[:1]  # a table has a column
+            same = bascule.map_batches(
+                rows, _same, pa.schema([table.schema.field(n) for n in kept]), reads=kept, keeps=kept
+            )
+            return same.select([name for name in wanted if name in kept])
         schema = pa.schema([*(table.schema.field(name) for name in kept), *(fields[name] for name in asked)])
         reads = list(dict.fromkeys([*kept, *predict.reads(table.schema.names)]))
         function = Predict(predict.model, predict.inputs, predict.outputs, predict.method, tuple(kept), tuple(asked))
