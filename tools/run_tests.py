@@ -1,9 +1,9 @@
-"""Runs all tests: those that compile and run C for minutes beside the others, at the lowest priority.
+"""Runs all tests: those that take no notice of how long they take beside the others, at the lowest priority.
 
 python tools/run_tests.py               two processes of pytest
 python tools/run_tests.py ARGUMENTS     one, with these arguments of pytest
 
-Half of the others' time is spent waiting for something, on one core; what is left of two cores does the C.
+Half of the others' time is spent waiting for something, on one core; what is left of two cores does these.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-OF_C = ["tests/fault", "tests/fuzz", "tests/unit"]
+#: They compile and run C, clusters of Spark, servers of the sources.
+BESIDE = ["tests/fault", "tests/fuzz", "tests/unit", "tests/spark", "tests/sources"]
 #: They take all cores, and time counts in them: when the others are done.
 LAST = ["tests/sanitized", "tests/pythons"]
-LOG = ROOT / "build" / "tests-of-c.log"
+LOG = ROOT / "build" / "tests-beside.log"
 
 
 def others() -> list[str]:
-    """All of tests and examples but OF_C, LAST at the end."""
+    """All of tests and examples but BESIDE, LAST at the end."""
     rooms = sorted(f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if list(path.glob("**/test_*.py")))
-    return [room for room in rooms if room not in (*OF_C, *LAST)] + ["examples", *LAST]
+    return [room for room in rooms if room not in (*BESIDE, *LAST)] + ["examples", *LAST]
 
 
 def pytest(*args: str) -> list[str]:
@@ -34,14 +35,16 @@ def main() -> int:
         return subprocess.run(pytest(*sys.argv[1:]), cwd=ROOT, check=False).returncode
     LOG.parent.mkdir(exist_ok=True)
     with LOG.open("wb") as log:
-        of_c = subprocess.Popen(["nice", "-n", "19", *pytest(*OF_C)], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        beside = subprocess.Popen(
+            ["nice", "-n", "19", *pytest(*BESIDE)], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             rest = subprocess.run(pytest(*others()), cwd=ROOT, check=False).returncode
-            code = of_c.wait()
+            code = beside.wait()
         except BaseException:
-            of_c.terminate()
+            beside.terminate()
             raise
-    print(f"\n{' '.join(OF_C)} (beside the others):", flush=True)
+    print(f"\n{' '.join(BESIDE)} (beside the others):", flush=True)
     sys.stdout.buffer.write(LOG.read_bytes())
     return rest or code
 
