@@ -15,13 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from life.growth import Run, grown
+
 TESTS = Path(__file__).parents[1]
-GROWTH = 0.02
 HANGS_S = 1_500 if os.environ.get("BASCULE_SOAK") else 280
-# Both measurements, and how often it was repeated between them.
-Run = tuple[dict[str, int], dict[str, int], int]
-# Sharper than a share of the whole: per repeat. The smallest allocation is 32 bytes.
-PER_REPEAT = {"malloc's bytes": 16, "Python's memory blocks": 0.1, "Python's objects": 0.05}
 
 CASES = [
     *("query", "fail_query", "abandon_cursor", "interrupt_query", "execute_prepared", "query_a_new_class"),
@@ -33,7 +30,7 @@ CASES = [
 pytestmark = pytest.mark.timeout(HANGS_S + 20)
 
 
-def run(case: str) -> Run:
+def run(case: str) -> list[Run]:
     done = subprocess.run(
         [sys.executable, "-m", "life.repeat", case],
         capture_output=True,
@@ -44,40 +41,27 @@ def run(case: str) -> Run:
         env={**os.environ, "PYTHONPATH": str(TESTS), "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    first, last, repeats = json.loads(done.stdout)
-    return first, last, repeats
+    return [Run(*run) for run in json.loads(done.stdout)]
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Run]]]:
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[list[Run]]]]:
     """What the chosen tests are going to ask for, begun at once."""
     asked = [item.callspec.params["case"] for item in request.session.items if item.path == request.path]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield {case: pool.submit(run, case) for case in asked}
 
 
-def grown(first: dict[str, int], last: dict[str, int], repeats: int) -> dict[str, str]:
-    """What grew by more than it may, with both figures."""
-    assert first.keys() == last.keys()
-    return {
-        name: f"{first[name]:,} -> {last[name]:,}"
-        for name in first
-        if last[name] > first[name] * (1 + GROWTH)
-        or last[name] - first[name] > PER_REPEAT.get(name, float("inf")) * repeats
-    }
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_grows(runs, case):
-    first, last, repeats = runs[case].result()
-    assert grown(first, last, repeats) == {}
-    assert last["sources that know a class"] == 0
+    found = runs[case].result()
+    assert grown(found) == {}
+    assert found[-1].last["sources that know a class"] == 0
 
 
 @pytest.mark.parametrize("case", ["leak"])
 def test_the_measurement_sees_what_leaks(runs, case):
-    first, last, repeats = runs[case].result()
-    assert grown(first, last, repeats).keys() >= {
+    assert grown(runs[case].result()).keys() >= {
         "malloc's bytes",
         "Python's memory blocks",
         "references to its schema",
