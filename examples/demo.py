@@ -59,6 +59,7 @@ Try next:
   .venv/bin/bascule query "FROM python('examples/dpkg_status.py:DpkgStatus') WHERE section = 'python'"
   .venv/bin/bascule sources jdbc    what the source of the flights takes
   make demo-postgres                the same, the flights in a PostgreSQL
+  .venv/bin/bascule new my_source   a package of your own, with test and short name
   less docs/guide.md                write your own
 """
 

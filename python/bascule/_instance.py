@@ -8,10 +8,11 @@ the contract demands of a class is checked here.
 from __future__ import annotations
 
 import _thread
+import difflib
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bascule import _cache, _locate, _offsets, _specs
@@ -201,15 +202,18 @@ class Instance:
         if missing:
             raise ContractError(
                 f"has no method {', '.join(missing)}: a source has {', '.join(_METHODS)} (see bascule.ArrowBatchDataSource)"
+                f"{_near(self._cls, missing)}"
             )
         if absent := sorted(getattr(self._cls, "__abstractmethods__", ())):
-            raise ContractError(f"is abstract: it does not define {', '.join(absent)}")
+            raise ContractError(f"is abstract, it does not define {', '.join(absent)}{_near(self._cls, absent)}")
         if (needed := _needed_arguments(self._cls)) is not None:
             raise ContractError(
                 f"can't be made, its __init__ needs {needed}: a source is made without arguments and gets its options in "
                 "its methods"
             )
         if declarations := getattr(self._cls, "OPTIONS", ()):
+            if isinstance(declarations, Option):
+                raise ContractError("has OPTIONS that is one Option, no tuple: write a comma behind it, (Option(…),)")
             if not all(isinstance(option, Option) for option in declarations):
                 raise ContractError("has OPTIONS that are no tuple of bascule.Option")
             self.options.mark_secrets(declarations)
@@ -411,11 +415,20 @@ def items_of(returned: Any) -> Iterator[Any]:
     return iter((returned,) if exports_arrow(returned) else returned)
 
 
+def _near(cls: type, names: Sequence[str]) -> str:
+    """What the class has instead, by a slip of the pen."""
+    found = [
+        difflib.get_close_matches(name, [n for n in dir(cls) if n not in _METHODS], n=1, cutoff=0.75) for name in names
+    ]
+    return "".join(f". Its '{near[0]}' may be meant" for near in found if near)
+
+
 def not_arrow(item: object) -> ContractError:
     """The error for an item that exports no Arrow data."""
     return ContractError(
         f"yielded {a(item)}, expected a record batch or another object that exports Arrow "
-        "(__arrow_c_array__ or __arrow_c_stream__): a pyarrow.RecordBatch or Table, a Polars frame, a nanoarrow array"
+        "(__arrow_c_array__ or __arrow_c_stream__): a pyarrow.RecordBatch or Table, a Polars frame, a nanoarrow array. "
+        "Of rows as dicts pyarrow.RecordBatch.from_pylist(rows, schema=…) makes one"
     )
 
 

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import importlib.machinery
 import importlib.util
+import pkgutil
 import sys
 import threading
 from pathlib import Path
@@ -85,11 +86,11 @@ def from_entry_point(name: str) -> type:
         known = sorted({p.name for p in points})
         module, _, cls = name.rpartition(".")
         near = [f"{module}:{cls}"] if module and cls else difflib.get_close_matches(name, known)
-        hint = f"Did you mean {_quoted(near)}? Or" if near else "Or"
+        hint = f"Did you mean {_quoted(near)}? " if near else ""
         there = f"installed: {', '.join(known)}" if known else "none is installed"
         raise SourceNotFoundError(
-            f"no source has the short name '{name}' ({there}). {hint} name the class: 'pkg.mod:Class', "
-            "'path/to/file.py:Class'"
+            f"no source has the short name '{name}' ({there}). {hint}A package's name is known once it is installed "
+            "(pip install -e .); a class is named by 'pkg.mod:Class' or 'path/to/file.py:Class'"
         )
     if len({p.value for p in named}) > 1:
         offers = ", ".join(f"{p.value} ({p.dist.name if p.dist else '?'})" for p in named)
@@ -162,8 +163,11 @@ def _classes(module: Any) -> list[str]:
 
 
 def _similar_modules(module: str) -> str:
-    near = difflib.get_close_matches(module, [m for m in sys.modules if m.count(".") == module.count(".")], n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+    parent, _, last = module.rpartition(".")
+    path = getattr(sys.modules.get(parent), "__path__", None) if parent else None
+    names = [found.name for found in pkgutil.iter_modules(path)] if path or not parent else []
+    near = difflib.get_close_matches(last, [name for name in names if not name.startswith("_")], n=1)
+    return f" (did you mean '{parent}{'.' if parent else ''}{near[0]}'?)" if near else ""
 
 
 def _quoted(names: list[str]) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 __all__ = ["BasculeError", "ContractError", "MismatchError", "OptionError", "SourceNotFoundError"]
 
 _NOT_THEIRS = (str(Path(__file__).parent), "<frozen importlib", importlib.__file__ or "<frozen importlib")
+_OPTIONS = str(Path(__file__).with_name("options.py"))
 _FRAMES = 20
 
 
@@ -86,6 +87,9 @@ def _traceback(error: BaseException) -> str:
     """The traceback as Python prints it, from the class's own frame on."""
     try:
         report = traceback.TracebackException(type(error), error, _skip_ours(error.__traceback__), limit=-_FRAMES)
+        # Of a look-up of an option, the line that looked.
+        while len(report.stack) > 1 and report.stack[-1].filename == _OPTIONS:
+            report.stack.pop()
         return "".join(report.format()).rstrip()
     except BaseException as e:
         return f"(its traceback can't be shown: {type(e).__name__})"

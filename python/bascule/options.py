@@ -60,7 +60,7 @@ class Options(dict[str, str]):
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
-        self.typed = {}
+        self.typed = _Typed()
         self._declared_secrets: frozenset[str] = frozenset()
         self._spelling: dict[str, str] = {}
         for name, value in items.items() if isinstance(items, Mapping) else items:
@@ -90,20 +90,22 @@ class Options(dict[str, str]):
         return _longest_first(found.union(*map(_secrets_in, self.values())))
 
     def __setitem__(self, name: str, value: str) -> None:
-        self.typed = {}  # of what was before
+        self.typed = _Typed()  # of what was before
         super().__setitem__(self._spelling.setdefault(name.casefold(), name), value)
 
     def __getitem__(self, name: str) -> str:
         try:
             return super().__getitem__(self._key(name))
         except KeyError:
+            if self.typed and name.casefold() not in map(str.casefold, self.typed):
+                raise KeyError(_undeclared(name, self.typed)) from None
             given = f"given: {', '.join(self)}" if self else "none is given"
             near = difflib.get_close_matches(name, self, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise KeyError(f"option '{name}' is missing ({given}){hint}") from None
 
     def __delitem__(self, name: str) -> None:
-        self.typed = {}
+        self.typed = _Typed()
         super().__delitem__(self._key(name))
         del self._spelling[name.casefold()]
 
@@ -114,7 +116,7 @@ class Options(dict[str, str]):
         return super().get(self._key(name), default)
 
     def pop(self, name: str, *default: str) -> str:  # type: ignore[override]
-        self.typed = {}
+        self.typed = _Typed()
         value = super().pop(self._key(name), *default)
         self._spelling.pop(name.casefold(), None)
         return value
@@ -138,19 +140,19 @@ class Options(dict[str, str]):
         return self
 
     def popitem(self) -> tuple[str, str]:
-        self.typed = {}
+        self.typed = _Typed()
         name, value = super().popitem()
         del self._spelling[name.casefold()]
         return name, value
 
     def clear(self) -> None:
-        self.typed = {}
+        self.typed = _Typed()
         super().clear()
         self._spelling.clear()
 
     def copy(self) -> Options:
         copy = Options(self)
-        copy.typed = dict(self.typed)
+        copy.typed = _Typed(self.typed)
         copy._declared_secrets = self._declared_secrets
         return copy
 
@@ -172,6 +174,19 @@ class Options(dict[str, str]):
 
     def _is_secret(self, name: str) -> bool:
         return name.casefold() in self._declared_secrets or is_secret_name(name)
+
+
+class _Typed(dict[str, Any]):
+    """Values of declared options; the error for another says what to do."""
+
+    def __missing__(self, name: str) -> Any:
+        raise KeyError(_undeclared(name, self))
+
+
+def _undeclared(name: str, declared: Mapping[str, Any]) -> str:
+    if not declared:
+        return f"option '{name}' is not declared: the class has no OPTIONS, so there are texts alone, options.get('{name}')"
+    return f"option '{name}' is not declared: the class's OPTIONS has {', '.join(declared)}"
 
 
 def _unpickled(items: list[tuple[str, str]], typed: dict[str, Any], secrets: frozenset[str]) -> Options:
@@ -221,7 +236,7 @@ def declared(options: Mapping[str, str], declarations: Sequence[Option]) -> Opti
             hint = f"did you mean '{known[near[0]].name}'? " if near else ""
             raise OptionError(f"unknown option '{name}': {hint}it knows {', '.join(o.name for o in declarations)}")
         found[option.name] = value
-    typed: dict[str, Any] = {}
+    typed = _Typed()
     for option in declarations:
         text = found.get(option.name)
         if text is not None:

@@ -54,8 +54,15 @@ def test_a_broken_class_ends_with_1_and_says_what_to_do():
         "  failed   batches       Every batch has the columns and types of infer_schema, and is sound Arrow data.\n"
         "           broken.py:WrongType, partition 0 of 2, batch 1: column 'a' is int32, but infer_schema said int64. Cast it "
         "in read_partition, or change infer_schema\n"
-        "  skipped  batch_size    it needs 'batches', which failed\n"
     ) in done.stdout
+    assert "not tried, as they need what failed: batch_size, memory, read_again," in done.stdout
+    assert "needs 'batches'" not in done.stdout
+    assert done.stdout.endswith(" 1 failed, 20 skipped\n")
+
+
+def test_what_failed_is_not_followed_by_how_to_use_it():
+    done = check("broken.py:WrongType")
+    assert done.returncode == 1
     assert done.stdout.endswith(" 1 failed, 20 skipped\n")
 
 

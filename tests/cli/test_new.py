@@ -40,6 +40,24 @@ def test_from_nothing_to_a_table(tmp_path):
     assert "days" in run(python, "-m", "bascule", "sources", "my_source", cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("json", "is a module of Python's standard library"),
+        ("pyarrow", "is a package that is installed already"),
+        ("bascule", "is a package that is installed already"),
+        ("jdbc", "is a short name already, of bascule.sources.jdbc:JDBCArrowDataSource"),
+        ("class", "is a keyword of Python"),
+        ("a-b", "is no Python name in small letters"),
+        ("tests", "is the folder of the tests"),
+    ],
+)
+def test_names_that_would_get_in_the_way_are_refused(tmp_path, name, why):
+    done = bascule("new", name, cwd=tmp_path)
+    assert (done.returncode, f"{name!r} {why}: choose another name" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_and_folders(tmp_path):
     for name in ("My", "1st", "a-b", "class", "a.b", ""):
         assert bascule("new", name, cwd=tmp_path).returncode == 2

@@ -125,6 +125,22 @@ def test_a_pipe_gets_nothing_but_data():
     assert len(lines) == 46
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "table"])
+def test_what_a_class_prints_is_not_among_the_rows(tmp_path, kind):
+    (tmp_path / "talks.py").write_text(
+        "import pyarrow as pa\n\n\n"
+        "class Talks:\n"
+        "    def infer_schema(self, options):\n        return pa.schema({'a': pa.int64()})\n\n"
+        "    def plan_partitions(self, options):\n        return [{}]\n\n"
+        "    def read_partition(self, spec, options):\n        print('I am read')\n"
+        "        yield pa.record_batch({'a': [1]})\n"
+    )
+    done = bascule("query", "FROM python('talks.py:Talks')", "--format", kind, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "I am read" in done.stderr
+    assert "I am read" not in done.stdout
+
+
 def test_a_table_is_aligned_and_has_as_many_rows_as_asked_for():
     sql = "SELECT * FROM (VALUES ('日本', 1), ('ab', 22), ('c', 3)) t(a, b)"
     assert rows(sql, "--rows", 2).splitlines() == ["a     b", "日本  1", "ab    22"]

@@ -72,7 +72,7 @@ def test_extension_path_says_what_is_missing(monkeypatch):
 def test_an_unknown_command_is_wrong_usage():
     done = bascule("qery")
     assert done.returncode == 2
-    assert "No such command 'qery'" in done.stderr
+    assert "No such command 'qery'. Did you mean 'query'?" in done.stderr
 
 
 def test_doctor_finds_everything_in_order():

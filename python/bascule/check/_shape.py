@@ -172,16 +172,20 @@ def made(subject: Subject, findings: Findings) -> None:
 
 @check("names", "No member looks like a misspelled part of the contract.", ("found",))
 def names(subject: Subject, findings: Findings) -> None:
-    members = [name for name in dir(subject.cls) if not name.startswith("_")]
-    known = [part.name for part in (*REQUIRED, *_MEMBERS)]
-    for name in members:
-        value = getattr(subject.cls, name, None)
-        kind = "method" if callable(value) else "attribute"
-        absent = [part.name for part in _MEMBERS if part.kind == kind and part.name not in members]
-        for near in difflib.get_close_matches(name, absent, n=1, cutoff=0.85) if name not in known else ():
-            findings.warnings.append(
-                f"{subject.label}.{name} is nothing to the bridge: did you mean '{near}'? If not, begin its name with '_'"
-            )
+    known = {part.name: part.kind for part in (*REQUIRED, *_MEMBERS)}
+    for owner in subject.cls.__mro__:
+        if owner.__module__.partition(".")[0] in ("bascule", "builtins"):
+            continue
+        own = vars(owner)
+        for name in own:
+            if name.startswith("_") or name in known:
+                continue
+            kind = "method" if callable(getattr(subject.cls, name, None)) else "attribute"
+            absent = [part for part, is_a in known.items() if is_a == kind and part not in own]
+            for near in difflib.get_close_matches(name, absent, n=1, cutoff=0.85):
+                findings.warnings.append(
+                    f"{subject.label}.{name} is nothing to the bridge: did you mean '{near}'? If not, begin its name with '_'"
+                )
 
 
 @check("importable", "A worker process can get the class.", ("found",))

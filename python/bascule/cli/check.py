@@ -65,7 +65,9 @@ Exit codes:
     help="What a batch, and a partition while it is read, may hold.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--no-usage", is_flag=True, help="Leave out how the class is used, and the interface.")
+@click.option(
+    "--no-usage", is_flag=True, help="Leave out how the class is used, and the interface, as where a check failed."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -124,10 +126,24 @@ def _as_text(checkup: Checkup, with_usage: bool) -> bool:
     begun = time.monotonic()
     results = []
     say(checkup.label, "bold")
+    untried: list[str] = []
     for result in checkup.results():
         results.append(result)
+        if result.status == "skipped" and result.reasons[0].startswith("it needs "):  # what another check said
+            untried.append(result.id)
+            continue
         for text, style in _lines(result):
             say(text, style)
+    if untried:
+        say(
+            textwrap.fill(
+                f"not tried, as they need what failed: {', '.join(untried)}",
+                _WIDTH,
+                initial_indent="  ",
+                subsequent_indent=" " * 4,
+            ),
+            "dim",
+        )
     counts = {status: sum(result.status == status for result in results) for status in _STYLES}
     failed = counts["failed"] > 0
     say(
@@ -135,7 +151,7 @@ def _as_text(checkup: Checkup, with_usage: bool) -> bool:
         + ", ".join(f"{n} {status}" for status, n in counts.items() if n),
         "bold red" if failed else "bold",
     )
-    if with_usage:
+    if with_usage and not failed:
         for example in checkup.usage():
             say(f"\n{_heading(example)}", "bold")
             say(textwrap.indent(example.code, "    "), "cyan")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import keyword
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -117,14 +120,15 @@ def command(name: str, directory: str | None) -> None:
 
     \b
     bascule new my_source
-    cd my_source && pip install -e '.[test]' && pytest
+    cd my_source && pip install -e '.[test]'
+    pytest
     bascule query "FROM python('my_source')"
     """
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise click.UsageError(f"a source's name is a Python name in small letters, as my_source, not {name}")
+    if problem := _problem(name):
+        raise click.UsageError(f"{name!r} {problem}: choose another name, such as orders or my_source")
     folder = Path(directory or name)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise Failure(f"{folder} is there already: nothing is written")
+        raise Failure(f"{folder} is there already: nothing is written. Choose another folder by --directory")
     fields = {
         "name": name,
         "dashed": name.replace("_", "-"),
@@ -147,6 +151,26 @@ def command(name: str, directory: str | None) -> None:
         raise Failure(f"{folder} can't be written: {e.strerror}") from None
     for path in files:
         click.echo(folder / path)
-    click.echo(
-        f"\nNext:\n  cd {folder}\n  pip install -e '.[test]' && pytest\n  bascule query \"FROM python('{name}') LIMIT 5\""
-    )
+    click.echo(f"""
+Next, where bascule is installed:
+  cd {folder}
+  pip install -e '.[test]'     once: makes the short name {name!r} known; your changes need no second time
+  pytest
+  bascule query "FROM python('{name}') LIMIT 5"
+""")
+
+
+def _problem(name: str) -> str:
+    """Why it can't be a package's name and a short name; "": it can."""
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        return "is no Python name in small letters"
+    if keyword.iskeyword(name):
+        return "is a keyword of Python"
+    if name in sys.stdlib_module_names or name in ("test", "tests"):
+        return "is a module of Python's standard library" if name != "tests" else "is the folder of the tests"
+    for point in importlib.metadata.entry_points(group="bascule.sources"):
+        if point.name == name:
+            return f"is a short name already, of {point.value}"
+    if (spec := importlib.util.find_spec(name)) is not None and spec.origin is not None:  # no mere folder
+        return "is a package that is installed already"
+    return ""

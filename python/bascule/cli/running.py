@@ -7,6 +7,7 @@ are kept.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -16,6 +17,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import click
 import duckdb
@@ -36,6 +38,11 @@ _COPY = {
 _NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BIGNUM|DECIMAL\(.*")
 # What statements without rows hand back.
 _NO_ROWS = ([("Count", "BIGINT")], [("Success", "BOOLEAN")])
+
+
+def _prints_aside() -> contextlib.redirect_stdout[TextIO]:
+    """What a class prints is none of the rows: it goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 @dataclass
@@ -82,19 +89,23 @@ class Query:
         """
         try:
             if output is not None:
-                self._write_file(kind, Path(output).resolve(), limit)
+                with _prints_aside():
+                    self._write_file(kind, Path(output).resolve(), limit)
             elif kind == "table":
                 self._print_table(limit)
             else:
-                watching.into_descriptor(
-                    self._connection, sys.stdout.fileno(), lambda path: self._write(kind, path, "stdout", limit)
-                )
+                fd = sys.stdout.fileno()
+                with _prints_aside():
+                    watching.into_descriptor(
+                        self._connection, fd, lambda path: self._write(kind, path, "stdout", limit)
+                    )
         except duckdb.Error as e:
             raise Failure(self._worded(e)) from None
 
     def _print_table(self, limit: int | None) -> None:
         begun, on_terminal = time.monotonic(), sys.stdout.isatty()
-        rows = watching.watched(self._connection, lambda: self._fetch(limit, with_types=on_terminal))
+        with _prints_aside():
+            rows = watching.watched(self._connection, lambda: self._fetch(limit, with_types=on_terminal))
         if rows is None:
             return
         if isinstance(rows, str):

@@ -46,8 +46,9 @@ def command(names: tuple[str, ...], verbose: bool, as_json: bool) -> None:
     Packages offer them by the entry point group bascule.sources. One that can't be imported is listed with the reason.
     """
     found = [_load(point) for point in _points() if not names or point.name in names]
-    for name in set(names) - {source.name for source in found}:
-        resolve(name)  # says what is installed
+    for name in sorted(set(names) - {source.name for source in found}):
+        cls = resolve(name)  # or says what is installed
+        found.append(_Installed(name, name, "", cls))
     if as_json:
         click.echo(json.dumps([source.facts() for source in found], indent=2))
     elif verbose or names:
@@ -113,7 +114,8 @@ def _load(point: importlib.metadata.EntryPoint) -> _Installed:
 
 def _show(source: _Installed) -> None:
     click.secho(source.name, bold=True)
-    click.echo(f"{source.target}, of {source.package}")
+    if source.package:
+        click.echo(f"{source.target}, of {source.package}")
     click.echo(source.problem or first_line(source.cls) or "(no docstring)")
     if options := declared_options(source.cls):
         tables.show(*option_rows(options))
