@@ -93,7 +93,6 @@ def databases(quick: bool) -> Case:
             server.run(TABLE.format(n=n), "postgres", timeout_s=600)
             server.run(f"VACUUM ANALYZE t{n}", "postgres", timeout_s=600)
         url = server.url(database="postgres")
-        # First: a new process inherits the peak of this one.
         memory = []
         for n in (few, many):
             peaks = Spread.of(fresh_peak(_read_once, url, n) for _ in range(1 if quick else 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 import bascule
-from bench.measure import Case, Figure, Spread, alternate, check, fresh, ratios, scaled, stopwatch
+from bench.measure import Case, Figure, alternate, check, memory_growth, ratios, scaled, stopwatch
 from bench.sources import wide_batch
 
 SOURCE = "bascule.sources.files:FilesDataSource"
@@ -61,10 +60,9 @@ def parquet(quick: bool) -> Case:
             ),
         }.items():
             figures.append(Figure(name, "x", ratios(a, b), 1.2, scaled(a, 1e3), scaled(b, 1e3), "ms"))
-    small, large = (fresh(_peak, n_batches * factor) for factor in (1, 10))
-    growth = Spread(large / small, large / small, large / small, 1)
-    sizes = [Spread(value, value, value, 1) for value in (large, small)]
-    figures.append(Figure("files: memory over ten times the data", "x growth", growth, 1.2, *sizes, "MiB"))
+    with tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
+        small, large = ((folder, _write(Path(folder), n_batches * n)) for folder, n in ((few, 1), (many, 10)))
+        figures.append(memory_growth("files: peak memory over ten times the data", 1.2, _read, small, large))
     setup = (
         f"{rows / 1e6:.0f} M rows of nine columns in eight Parquet files of {n_batches} row groups in hive folders on a local disk, in the page cache; "
         f"8 partitions, all batches taken. {n} runs in turn. Memory: the peak of a process that takes all batches"
@@ -82,10 +80,6 @@ def _write(folder: Path, n_batches: int) -> int:
     return len(YEARS) * n_batches * batch.num_rows
 
 
-def _peak(n_batches: int) -> float:
-    """MiB."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows = _write(Path(folder), n_batches)
-        table = bascule.table(SOURCE, path=folder, num_partitions=8)
-        check("rows", sum(batch.num_rows for batch in table.to_reader()), rows)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _read(folder: str, rows: int) -> None:
+    table = bascule.table(SOURCE, path=folder, num_partitions=8)
+    check("rows", sum(batch.num_rows for batch in table.to_reader()), rows)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import bascule
-from bench.measure import Case, Figure, Spread, alternate, check, fresh, ratios, scaled, stopwatch
+from bench.measure import Case, Figure, alternate, check, memory_growth, ratios, scaled, stopwatch
 
 SOURCE = "bascule.sources.rest:RestDataSource"
 PARTITIONS = 8
@@ -26,12 +25,10 @@ def pages(quick: bool) -> Case:
     n_pages, n = (16, 2) if quick else (160, 5)
     with _served(n_pages, LATENCY_S) as url:
         one, eight = alternate(n, _timed(url, 1, n_pages), _timed(url, PARTITIONS, n_pages))
-    small, large = (fresh(_peak, factor * (20 if quick else 100)) for factor in (1, 10))
-    growth = Spread(large / small, large / small, large / small, 1)
-    sizes = [Spread(value, value, value, 1) for value in (large, small)]
+    few, many = ((factor * (20 if quick else 100),) for factor in (1, 10))
     figures = [
         Figure(f"one partition over {PARTITIONS}", "x", ratios(one, eight), 6.0, scaled(eight, 1e3), scaled(one, 1e3), "ms", True),
-        Figure("rest: memory over ten times the data", "x growth", growth, 1.2, sizes[0], sizes[1], "MiB"),
+        memory_growth("rest: peak memory over ten times the data", 1.2, _read, few, many),
     ]  # fmt: skip
     setup = (
         f"{n_pages} pages of {PAGE} records of four columns, in no order, from a server on this machine that answers after "
@@ -100,12 +97,8 @@ def _serve(n_pages: int, latency_s: float, started: Connection) -> None:
         server.serve_forever()
 
 
-def _peak(n_pages: int) -> float:
-    """MiB."""
+def _read(n_pages: int) -> None:
     with _served(n_pages, 0.0) as url:
         options = {"url": url, "pagination": "page", "records": "$.data", "page_size": 1000}
         table = bascule.table(SOURCE, options)
         check("rows", sum(batch.num_rows for batch in table.to_reader(max_bytes=1 << 20)), n_pages * 1000)
-    # Not getrusage: a process begins with its parent's.
-    (line,) = (line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
