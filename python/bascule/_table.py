@@ -38,6 +38,7 @@ _HEAD = 5
 
 def table(
     source: str | type | object,
+    /,
     options: dict[str, Any] | None = None,
     *,
     executor: str | None = None,

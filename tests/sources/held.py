@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from servers import Database
+if TYPE_CHECKING:
+    from servers import Database
 
 #: Two batches of it are two partitions where the source has some.
 TABLE = pa.table(

@@ -237,3 +237,8 @@ def test_an_engine_may_read_fewer_columns_than_it_planned_for(planned, some):
     assert sum(batch.num_rows for batch in batches) == rows.num_rows
     for name in some:
         assert [value for batch in batches for value in batch[name].to_pylist()] == rows[name].to_pylist()
+
+
+def test_its_option_source_is_given_as_others_are():
+    given = bascule.table("predict", source=f"{HERE}:Features", model=f"{HERE}:total", inputs="a,b")
+    assert given.count() == 300

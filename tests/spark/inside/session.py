@@ -30,7 +30,7 @@ class Deployment:
     def pushes(self) -> bool:
         return self.is_sail or self.name.endswith("pushing")
 
-    def read(self, source: str, **options: str) -> Any:
+    def read(self, source: str, /, **options: str) -> Any:
         """A data frame of a source."""
         if self.pushes and not self.is_sail:
             options = {"bascule_pushdown": "true", **options}

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from conformance.cases import CASES
+from sources import held
 from sparksources import REFUSED, TYPES
 
 
@@ -100,6 +101,15 @@ def test_partitions_are_planned_once_on_the_driver_and_each_is_read_once(engine,
     frame = engine.read("sparksources:Spec", record=str(record), bascule_executor=executor)
     assert sorted(row.p for row in frame.collect()) == [p for p in range(5) for _ in range(3)]
     assert record.read_text() == "plan\n"
+
+
+@pytest.mark.parametrize("make", [held.lines_on_a_web_server, held.pages, held.predictions, held.sqlite])
+def test_sources_that_come_with_it(engine, tmp_path, make):
+    with make(tmp_path) as found:
+        frame = engine.read(found.source, **found.options)
+        assert [row.asDict() for row in frame.orderBy("id").collect()] == found.rows
+        assert frame.filter("id >= 20 AND id < 25").select("name").count() == 5
+        assert frame.filter("amount IS NULL").count() == sum(row["amount"] is None for row in found.rows)
 
 
 def test_a_table_without_partitions_is_empty(engine, tmp_path):
