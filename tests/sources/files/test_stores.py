@@ -146,6 +146,24 @@ def test_only_matching_files_are_read(s3, executor):
     }  # for the columns
 
 
+@pytest.mark.parametrize("executor", ["inprocess", "process"])
+def test_a_limit_reads_no_more_files_than_it_needs(s3, executor):
+    table = files(f"s3://{BUCKET}/orders/**/*.parquet", executor=executor, **s3.options)
+    everything = table.select("id").to_arrow()["id"].to_pylist()
+    assert len(everything) > 200
+    s3.requests.clear()
+    assert table.select("id").limit(7).to_arrow()["id"].to_pylist() == everything[:7]
+    assert len(s3.read()) == 1
+    s3.requests.clear()
+    assert len(table.limit(101).to_arrow()) == 101
+    assert len(s3.read()) == 2
+    s3.requests.clear()
+    assert table.where(f.EqualTo("year", 2026)).limit(3).to_arrow()["year"].to_pylist() == [2026] * 3
+    assert {path.split("/")[1] for path in s3.read()} == {"year=2026"}
+    # A predicate that the folders don't decide is not this source's to count by.
+    assert table.where(f.GreaterThan("id", everything[-2])).limit(1).to_arrow()["id"].to_pylist() == everything[-1:]
+
+
 def test_csv_and_counts_over_s3(s3):
     table = files(f"s3a://{BUCKET}/lines/*.csv", **s3.options)
     assert table.to_arrow().to_pylist() == [{"id": 1, "name": "Ann"}, {"id": 2, "name": "é"}]

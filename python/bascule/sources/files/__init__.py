@@ -95,13 +95,19 @@ class FilesDataSource(ArrowBatchDataSource):
         return self._files(options).schema
 
     def plan_partitions(
-        self, options: Mapping[str, str], *, columns: Sequence[str] | None = None, filters: Sequence[Filter] = ()
+        self,
+        options: Mapping[str, str],
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Filter] = (),
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:
         """Partitions of about equal bytes: files, row groups of Parquet, or ranges of lines. Files of which the folders say that
-        no row is wanted are left out. Where no column is asked for, Parquet's rows are counted by its footers.
+        no row is wanted are left out, and so is Parquet behind the ``limit``. Where no column is asked for, Parquet's rows are
+        counted by its footers.
         """
         files = self._files(options, for_a_query=True)
-        return parts_of(files, filters, count=columns is not None and not columns and not filters)
+        return parts_of(files, filters, columns is not None and not columns and not filters, limit)
 
     def push_filters(self, filters: Sequence[Filter], options: Mapping[str, str]) -> list[Filter]:
         """Those that the folders don't decide. What else is left out of Parquet is no claim: a file may have another type, or no
@@ -121,6 +127,7 @@ class FilesDataSource(ArrowBatchDataSource):
         *,
         columns: Sequence[str] | None = None,
         filters: Sequence[Filter] = (),
+        limit: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows of its parts, file after file."""
         with self._lock:
@@ -129,7 +136,12 @@ class FilesDataSource(ArrowBatchDataSource):
                 self._reading = Files.of_spec(typed, partition_spec["table"])
             files = self._reading
         for part in partition_spec["parts"]:
-            yield from files.read(part, columns, filters)
+            for batch in files.read(part, columns, filters, limit):
+                yield batch
+                if limit is not None:
+                    limit -= batch.num_rows
+                    if limit <= 0:
+                        return
 
     def _files(self, options: Mapping[str, str], for_a_query: bool = False) -> Files:
         """The files as they were found. A query plans with those of the schema, if these are new, the next one looks again."""

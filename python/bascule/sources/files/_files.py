@@ -138,9 +138,11 @@ class Files:
     # ---- rows ----
 
     def read(
-        self, part: dict[str, Any], columns: Sequence[str] | None, filters: Sequence[Filter]
+        self, part: dict[str, Any], columns: Sequence[str] | None, filters: Sequence[Filter], limit: int | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of one part: ``path`` and ``size`` of a file, ``of`` which of the option's paths it is, ``part`` of it."""
+        """The rows of one part: ``path`` and ``size`` of a file, ``of`` which of the option's paths it is, ``part`` of it; of
+        more than ``limit`` about so many.
+        """
         of = part["of"]
         if of not in self._storages:
             self._storages[of] = open_storage(self.options["path"][of], self.options)[0]
@@ -153,7 +155,7 @@ class Files:
         inner = [name for name in names if name not in self.hive]
         with storage.open(file) as opened:
             try:
-                for batch in self.format.read(opened, file.path, self.inner, inner, part["part"], filters):
+                for batch in self.format.read(opened, file.path, self.inner, inner, part["part"], filters, limit):
                     yield self._with_folders(batch, names, values)
             except (OSError, pa.ArrowException) as e:
                 raise storage.failed("read", file, e) from None

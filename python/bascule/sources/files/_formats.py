@@ -48,6 +48,7 @@ class Format(ABC):
         columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
+        limit: int | None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows of a file, or of one part of it.
 
@@ -56,6 +57,7 @@ class Format(ABC):
             columns: names of those that are wanted.
             part: None: all of it; (begin, end) in bytes; of Parquet, row groups.
             filters: hints: rows for which they aren't true may be missing.
+            limit: how many rows are wanted at most; more may come.
         """
 
 
@@ -82,6 +84,7 @@ class Parquet(Format):
         columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
+        limit: int | None,
     ) -> Iterator[pa.RecordBatch]:
         fragment = ds.ParquetFileFormat().make_fragment(file, row_groups=part)
         # Its footer is read for the one and is the other's, too.
@@ -92,8 +95,9 @@ class Parquet(Format):
         condition = _all_of([filter.to_arrow(declared).expression for filter in hints])
         wanted = [name for name in columns if name in physical.names]
         needed = [name for name in physical.names if name in wanted or any(name in f.columns for f in hints)]
+        n_rows = _ROWS if limit is None else max(1, min(limit, _ROWS))
         for groups in _at_once(whole.metadata, _kept_groups(fragment, part, condition), needed):
-            for batch in whole.iter_batches(_ROWS, row_groups=groups, columns=needed):
+            for batch in whole.iter_batches(n_rows, row_groups=groups, columns=needed):
                 yield (batch if condition is None else batch.filter(condition)).select(wanted)
 
 
@@ -163,6 +167,7 @@ class Arrow(Format):
         columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
+        limit: int | None,
     ) -> Iterator[pa.RecordBatch]:
         reader = self._opened(file, columns)
         if isinstance(reader, ipc.RecordBatchStreamReader):
@@ -276,6 +281,7 @@ class Csv(Lines):
         columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
+        limit: int | None,
     ) -> Iterator[pa.RecordBatch]:
         names = None
         if part is not None and part[0]:  # the names stand where it begins
@@ -309,6 +315,7 @@ class Json(Lines):
         columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
+        limit: int | None,
     ) -> Iterator[pa.RecordBatch]:
         parse = json.ParseOptions(explicit_schema=_of(declared, columns), unexpected_field_behavior="ignore")
         stream = self.stream(file, path, part)
@@ -349,6 +356,7 @@ class Parsed(Format):
         columns: Sequence[str],
         part: Any,
         filters: Sequence[Filter],
+        limit: int | None,
     ) -> Iterator[pa.RecordBatch]:
         for item in self.parser.read(file):
             yield from pa.table(item).to_batches()

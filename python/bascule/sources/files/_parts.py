@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bascule.filters import Filter
-from bascule.sources.files._files import Files
+from bascule.sources.files._files import Files, Found
 from bascule.sources.files._formats import Parquet
 from bascule.sources.files._storage import File
 
@@ -19,13 +19,18 @@ _AT_LEAST = 8
 _THREADS = 16
 
 
-def parts_of(files: Files, filters: Sequence[Filter], count: bool = False) -> list[dict[str, Any]]:
+def parts_of(
+    files: Files, filters: Sequence[Filter], count: bool = False, limit: int | None = None
+) -> list[dict[str, Any]]:
     """The specs of all partitions.
 
     Args:
         count: only how many rows there are is asked: Parquet's footers are read for it.
+        limit: so many of the first rows are enough.
     """
     kept = files.kept(filters)
+    if limit is not None and isinstance(files.format, Parquet):
+        kept = list(_first_of(files, kept, limit))
     if not kept:
         return []
     total = sum(one.file.size for one in kept)
@@ -41,6 +46,15 @@ def parts_of(files: Files, filters: Sequence[Filter], count: bool = False) -> li
     ]
     table = files.spec()
     return [{**spec, "table": table} for spec in _packed(units, n)]
+
+
+def _first_of(files: Files, found: Sequence[Found], limit: int) -> Iterator[Found]:
+    """Those that hold the first rows."""
+    for one in found:
+        if limit <= 0:
+            return
+        yield one
+        limit -= sum(rows for _, rows in files.row_groups(one))
 
 
 def _cut(files: Files, file: File, target: int, groups: list[tuple[int, int]] | None) -> list[tuple[int, int, Any]]:

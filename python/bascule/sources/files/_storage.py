@@ -69,7 +69,7 @@ class Storage:
                 matches = glob.compile(pattern, flags=flags)
                 found = [file for file in self._below(base or "/") if matches.match(file.path)]
         except OSError as e:
-            raise BasculeError(f"can't list {self.url(pattern)}: {e}{_advice(e)}") from None
+            raise BasculeError(f"can't list {self.url(pattern)}: {e}{_advice(e, self.scheme)}") from None
         if not found:
             raise BasculeError(f"no file is at {self.url(pattern)}: {_why_none(pattern, fixed is not None)}")
         return sorted(found, key=lambda file: file.path)
@@ -102,7 +102,11 @@ class Storage:
     def failed(self, doing: str, file: File, e: Exception) -> BasculeError:
         """The error for a file."""
         gone = isinstance(e, FileNotFoundError)
-        words = "it was there when files were listed, and is gone: read it again" if gone else f"{e}{_advice(e)}"
+        words = (
+            "it was there when files were listed, and is gone: read it again"
+            if gone
+            else f"{e}{_advice(e, self.scheme)}"
+        )
         return BasculeError(f"can't {doing} {self.url(file.path)}: {words}")
 
 
@@ -292,11 +296,26 @@ def _short(e: Exception) -> str:
     return " ".join(str(e).partition("Debug source")[0].split()).rstrip(": ")[:300]
 
 
-def _advice(e: Exception) -> str:
+_REFUSED = (
+    "ACCESS_DENIED",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthorizationFailure",
+    "AuthenticationFailed",
+    "403",
+)
+_CREDENTIALS = {
+    "s3": "access_key_id, secret_access_key, anonymous, region",
+    "gs": "access_token, anonymous",
+    "az": "account_name, account_key, sas_token",
+}
+
+
+def _advice(e: Exception, scheme: str) -> str:
     """What to do, where the error of a driver doesn't say."""
     text = str(e)
-    if "ACCESS_DENIED" in text or "InvalidAccessKeyId" in text or "SignatureDoesNotMatch" in text or "403" in text:
-        return ". The credentials don't allow it: see access_key_id, secret_access_key, anonymous, region"
+    if any(word in text for word in _REFUSED):
+        return f". The credentials don't allow it: see {_CREDENTIALS.get(scheme, 'its options')}"
     if "straddl" in text:
         return ". A line is longer than block_bytes: give more"
     return ""
