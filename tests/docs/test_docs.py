@@ -76,7 +76,7 @@ def test_the_guides_class_works(tmp_path):
     [
         *("bascule", "bascule.contract", "bascule.options", "bascule.duckdb", "bascule.polars", "bascule.datafusion"),
         *("bascule._table", "bascule._composed", "bascule._source_function", "bascule._timeline"),
-        *("bascule.sources.jdbc", "bascule.sources.files", "bascule.sources.predict", "bascule.sources.rest"),
+        *("bascule.sources.jdbc", "bascule.sources.files", "bascule.sources.kinesis", "bascule.sources.predict", "bascule.sources.rest"),
     ],
 )
 def test_the_examples_of_docstrings_run(module):
@@ -84,7 +84,7 @@ def test_the_examples_of_docstrings_run(module):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("page", ["files.md", "metrics.md", "predict.md", "rest.md", "table.md"])
+@pytest.mark.parametrize("page", ["files.md", "kinesis.md", "metrics.md", "predict.md", "rest.md", "table.md"])
 def test_the_examples_of_pages_run(page):
     results = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
     assert results.attempted > 0

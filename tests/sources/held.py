@@ -33,15 +33,17 @@ class Held:
         source: a short name.
         options: of the source.
         added: columns behind TABLE's that the source adds.
+        table: what is there instead, where the source makes columns of its own.
     """
 
     source: str
     options: dict[str, str]
     added: dict[str, list[Any]] = field(default_factory=dict)
+    table: pa.Table = field(default_factory=lambda: TABLE, repr=False)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        table = TABLE
+        table = self.table
         for name, values in self.added.items():
             table = table.append_column(name, pa.array(values))
         return table.to_pylist()
@@ -85,6 +87,30 @@ def pages(folder: Path) -> Iterator[Held]:
         )
     finally:
         api.close()
+
+
+@contextmanager
+def kinesis_stream(folder: Path) -> Iterator[Held]:
+    from kinesis_server import Kinesis
+
+    with Kinesis.start() as kinesis:
+        kinesis.create("t", shards=2)
+        rows = TABLE.to_pylist()
+        shards = kinesis.shards("t")
+        columns: dict[str, list[Any]] = {"partition_key": [], "data": [], "sequence_number": [], "shard_id": []}
+        for i, shard in enumerate(shards):
+            half = rows[30 * i : 30 * i + 30]
+            records = [(row["name"] or "?", json.dumps(row).encode()) for row in half]
+            numbers = kinesis.put("t", records, hash_key=str(i * 2**127))
+            columns["partition_key"] += [key for key, _ in records]
+            columns["data"] += half
+            columns["sequence_number"] += numbers
+            columns["shard_id"] += [shard] * 30
+        options = {"stream": "t", "format": "json", "schema": "id BIGINT, name VARCHAR, amount DOUBLE, big BIGINT"}
+        options |= {"reads_per_second": "1000", **kinesis.options}
+        arrivals = [pa.array(kinesis.arrivals("t", shard), pa.timestamp("us", "UTC")) for shard in shards]
+        table = pa.table({**columns, "approximate_arrival_timestamp": pa.concat_arrays(arrivals)})
+        yield Held("kinesis", options, {"encryption_type": ["NONE"] * 60}, table)
 
 
 @contextmanager

@@ -12,11 +12,14 @@ from conformance.engines import ENGINES, Engine
 from sources import held
 from sources.held import Held
 
+KEYS = {"access_key_id": "canary-key-id", "secret_access_key": "canary-secret"}
+
 #: Sources whose server is started by the function.
 BY_THEMSELVES = {
     "files-parquet-s3": held.parquet_in_s3,
     "files-lines-http": held.lines_on_a_web_server,
     "rest": held.pages,
+    "kinesis": held.kinesis_stream,
     "predict": held.predictions,
     "jdbc-sqlite": held.sqlite,
 }
@@ -63,6 +66,7 @@ def test_a_server_that_is_not_there_is_an_error(engine):
         ("rest", {"url": url, "retries": "0"}),
         ("files", {"path": f"{url}/t.parquet", "retries": "0"}),
         ("jdbc", {"url": f"postgresql://u:canary@{host}/d", "dbtable": "t"}),
+        ("kinesis", {"stream": "t", "endpoint": url, "region": "eu-central-1", "retries": "0", **KEYS}),
     ):
         with pytest.raises(engine.fails_with) as e:
             engine.read(source, options, None)

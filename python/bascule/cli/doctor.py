@@ -28,13 +28,14 @@ _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
 _DRIVERS = {
     "files": ("obstore", "wcmatch"),
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
+    "kinesis": ("botocore", "google.protobuf", "sqlglot", "tenacity"),
     "predict": ("joblib", "onnxruntime", "sklearn"),
     "progress": ("tqdm",),
     "rest": ("httpx", "sqlglot", "tenacity"),
     "scripts": ("packaging", "uv"),
 }
 #: Distributions of another name than what is imported.
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_DISTRIBUTIONS = {"google.protobuf": "protobuf", "sklearn": "scikit-learn"}
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
 _BROKEN = ("broken", "too new", "too old")
 
