@@ -22,6 +22,7 @@ import base64
 import itertools
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -439,7 +440,10 @@ def _as_the_service(kinesis: Kinesis) -> ExitStack:
     return replaced
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # NAME SHARDS RECORDS: a stream of so many
+    name, n_shards, n_records = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     with Kinesis.start() as served:
+        served.create(name, n_shards)
+        served.put(name, [(f"key {i}", b"%0100d" % i) for i in range(n_records)])
         print(json.dumps(served.options), flush=True)
         threading.Event().wait()

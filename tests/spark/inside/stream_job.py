@@ -1,10 +1,11 @@
 """A streaming job as a user starts it, again and again with one checkpoint: ``python stream_job.py SETTINGS``, JSON of
 
 - ``master``, ``settings``: of the session,
-- ``options``: of the source ``growingsources:GrowingByRows``,
+- ``python_class``: the source, ``options``: of it,
+- ``value``: which number each row has, in SQL,
 - ``folder``: where its Parquet files and its checkpoint are.
 
-Prints the rows that the files have at its end.
+Prints the numbers that the files have at its end.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ def main() -> None:
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    source = spark.readStream.format("python").option("python_class", "growingsources:GrowingByRows")
-    writer = source.options(**job["options"]).load().writeStream.format("parquet").trigger(availableNow=True)
+    source = spark.readStream.format("python").option("python_class", job["python_class"])
+    numbers = source.options(**job["options"]).load().selectExpr(f"{job['value']} AS n")
+    writer = numbers.writeStream.format("parquet").trigger(availableNow=True)
     rows = f"{job['folder']}/rows"
     writer.option("checkpointLocation", f"{job['folder']}/checkpoint").start(rows).awaitTermination()
     print(json.dumps([row.n for row in spark.read.parquet(rows).collect()]))

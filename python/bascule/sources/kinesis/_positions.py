@@ -40,11 +40,9 @@ class Position:
 
     def json(self) -> dict[str, Any]:
         """As it stands in offsets and specs."""
-        if self.kind == "horizon":
-            return {}
         if self.kind == "end":
             return {"end": True}
-        made: dict[str, Any] = {self.kind: self.number}
+        made: dict[str, Any] = {self.kind: self.number} if self.number else {}
         if self.seen:
             made["seen"] = datetime.datetime.fromtimestamp(self.seen, _UTC).isoformat().replace("+00:00", "Z")
         return made
@@ -52,13 +50,13 @@ class Position:
     @classmethod
     def of_json(cls, made: Mapping[str, Any]) -> Position:
         """What json() made. Raises ValueError, KeyError for anything else."""
-        if not made:
-            return HORIZON
         if made.get("end") is True:
             return END
+        seen = int(datetime.datetime.fromisoformat(made["seen"]).timestamp()) if "seen" in made else 0
+        if made.keys() <= {"seen"}:
+            return cls("horizon", seen=seen)
         kind = "after" if "after" in made else "at"
-        seen = datetime.datetime.fromisoformat(made["seen"]) if "seen" in made else None
-        return cls(kind, str(int(made[kind])), int(seen.timestamp()) if seen else 0)
+        return cls(kind, str(int(made[kind])), seen)
 
     def seen_at(self, moment: float) -> Position:
         """The same place; nothing was behind it then."""
@@ -75,7 +73,7 @@ END = Position("end")
 
 def is_before(a: Position, b: Position) -> bool:
     """Whether there may be records between two positions of a shard."""
-    return a.order < b.order and b != HORIZON
+    return a.order < b.order and b.kind != "horizon"
 
 
 @dataclass(frozen=True)

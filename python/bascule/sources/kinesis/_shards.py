@@ -194,7 +194,8 @@ class Shards:
             # The service has milliseconds: rounded down, so that nothing at the very time is missed.
             return self._made(shard, ShardIteratorType="AT_TIMESTAMP", Timestamp=int(origin * 1000) / 1000), None
         if not origin.number:
-            return self._made(shard, ShardIteratorType="TRIM_HORIZON"), None
+            made = self._made(shard, ShardIteratorType="TRIM_HORIZON")
+            return made, origin if within and origin.seen else None
         kind = "AT_SEQUENCE_NUMBER" if within or origin.kind == "at" else "AFTER_SEQUENCE_NUMBER"
         try:
             made = self._made(shard, ShardIteratorType=kind, StartingSequenceNumber=origin.number)
@@ -220,12 +221,13 @@ class Shards:
         if records and records[0]["SequenceNumber"] == expected.number:
             return records[1:] if expected.kind == "after" else records
         if not self._is_recent(expected):
-            self._lost(shard, f"the record {expected.number}, from which one reads on, and maybe some behind it")
+            number = f"the record {expected.number}, from which one reads on, and maybe some behind it"
+            self._lost(shard, number if expected.number else "maybe its first record")
         return records
 
     def _is_recent(self, position: Position) -> bool:
         """Whether all that came after it must still be kept, although its own record isn't."""
-        if position.kind != "after" or not position.seen:
+        if position.kind == "at" or not position.seen:
             return False
         answer = self.client.call("DescribeStreamSummary", "", **self.client.whose)
         kept_s = answer["StreamDescriptionSummary"]["RetentionPeriodHours"] * 3600

@@ -153,7 +153,7 @@ class Stream:
         if end is not None and most is None:
             return dict(end)
         known = self.shards.listed()
-        self.shards.gone([shard for shard, at in old.items() if at.number and shard not in known])
+        self.shards.gone([shard for shard, at in old.items() if at != END and shard not in known])
         targets: dict[str, Position | None] = dict.fromkeys(known)
         if end is not None:
             targets = {**offset_shards(self.client.name, end)}
@@ -203,7 +203,7 @@ class Stream:
             newest, is_end, _ = self._newest(shard.id, HORIZON if window is None else now - window, now)
             if newest is not None or is_end:
                 return self._behind(newest, is_end, start, now)
-        return start, 0.0
+        return _fresh(start, now), 0.0
 
     def _behind(self, newest: Record | None, is_end: bool, start: Position, now: float) -> tuple[Position, float]:
         if is_end:
@@ -271,7 +271,7 @@ class Stream:
 
 def _fresh(position: Position, now: float) -> Position:
     """The position, behind which nothing is now; to the hour, so that offsets stay the same where nothing comes."""
-    if position.kind != "after" or now - position.seen <= _STALE_S:
+    if position.kind not in ("after", "horizon") or now - position.seen <= _STALE_S:
         return position
     return position.seen_at(now - now % _HOUR_S)
 
