@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import kafka_server
+from kafka_server import Kafka
 from servers import Database, MariaDB, Postgres, Server
 
 
@@ -27,6 +29,24 @@ def postgres() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     """The test run's MariaDB. A test that harms it takes own_mariadb."""
     with started(MariaDB) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """The test run's broker of Kafka. A test that harms it takes own_kafka."""
+    if reason := kafka_server.unavailable():
+        pytest.skip(reason)
+    with Kafka.start() as server:
+        yield server
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[Kafka]:
+    """A broker for this test alone, which may harm it. About 8 s."""
+    if reason := kafka_server.unavailable():
+        pytest.skip(reason)
+    with Kafka.start() as server:
         yield server
 
 
