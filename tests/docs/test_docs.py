@@ -76,7 +76,13 @@ def test_the_guides_class_works(tmp_path):
     [
         *("bascule", "bascule.contract", "bascule.options", "bascule.duckdb", "bascule.polars", "bascule.datafusion"),
         *("bascule._table", "bascule._composed", "bascule._source_function", "bascule._timeline"),
-        *("bascule.sources.jdbc", "bascule.sources.files", "bascule.sources.kinesis", "bascule.sources.predict", "bascule.sources.rest"),
+        *(
+            "bascule.sources.jdbc",
+            "bascule.sources.files",
+            "bascule.sources.kinesis",
+            "bascule.sources.predict",
+            "bascule.sources.rest",
+        ),
     ],
 )
 def test_the_examples_of_docstrings_run(module):

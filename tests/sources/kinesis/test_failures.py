@@ -149,7 +149,7 @@ def test_iterators_expire_while_the_engine_is_slow(kinesis):
     kinesis.fail = lambda operation, _: (
         Reply("ExpiredIteratorException", "Iterator expired.") if operation == "GetRecords" else None
     )
-    with pytest.raises(BasculeError, match=r"ExpiredIteratorException: Iterator expired., 6 times in turn"):
+    with pytest.raises(BasculeError, match=r"ExpiredIteratorException: Iterator expired, 6 times in turn"):
         direct.read([spec])
 
 
@@ -210,7 +210,12 @@ def test_a_server_that_does_not_answer(kinesis):
         read(kinesis, timeout="0.2", retries="0")
 
 
-@pytest.mark.parametrize("body", [b"<html>nothing here</html>", b"", b"{}", b"[]", b'{"Shards": ', b"\xff\x00"])
+SHARDS = b'{"Shards": [{"ShardId": "s", "HashKeyRange": {"StartingHashKey": "%s", "EndingHashKey": "1"}, "SequenceNumberRange": {}}]}'
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>nothing here</html>", b"", b"{}", b"[]", b'{"Shards": ', b"\xff\x00", SHARDS % b"", SHARDS % b"x"]
+)
 def test_garbage_is_an_error(kinesis, body):
     kinesis.create("s")
     kinesis.fail = lambda operation, _: Reply(body=body)
@@ -242,7 +247,7 @@ def test_wrong_credentials_are_an_error_at_once(kinesis):
     with pytest.raises(BasculeError) as caught:
         read(kinesis)
     said = str(caught.value)
-    assert "UnrecognizedClientException: The security token included in the request is invalid." in said
+    assert "UnrecognizedClientException: The security token included in the request is invalid\n" in said
     assert "The credentials are refused" in said
     assert kinesis.operations == ["ListShards"], "once"
     assert "canary" not in said

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import json
 import random
+import time
 
 import pytest
 
@@ -62,6 +64,41 @@ def test_a_start_at_the_latest_has_what_comes_from_then_on(kinesis):
     kinesis.put("s", numbered(30, 60))
     end = direct.latest(begin)
     assert sorted(direct.between(begin, end)) == list(range(1, 60))
+
+
+def test_what_comes_while_a_start_in_time_is_looked_for_is_not_lost(kinesis):
+    kinesis.create("s")
+    kinesis.put("s", numbered(0, 5))
+    kinesis.age("s", 3600)
+    direct = Direct(kinesis, start=datetime.datetime.now(datetime.UTC).isoformat())
+    time.sleep(1.1)  # the service's clock is told in seconds
+    searches = []
+
+    def come(operation, arguments):
+        if operation == "GetShardIterator":
+            searches.append(arguments)
+            if len(searches) == 2:  # nothing was there by its time: where is the newest?
+                kinesis.put("s", numbered(5, 9))
+
+    kinesis.fail = come
+    begin = direct.initial()
+    assert len(searches) > 2
+    assert direct.between(begin, direct.latest(begin)) == [5, 6, 7, 8]
+
+
+def test_far_behind_the_newest_is_looked_for_from_the_other_side(kinesis):
+    kinesis.create("s")
+    kinesis.put("s", numbered(0, 1))
+    direct = Direct(kinesis)
+    begin = direct.latest()
+    kinesis.put("s", [("k", bytes(10_000)) for _ in range(100)])
+    kinesis.age("s", 7200)
+    kinesis.put("s", numbered(1, 3))
+    kinesis.page_bytes = 20_000
+    kinesis.requests.clear()
+    end = direct.latest(begin)
+    assert end["shards"][FIRST]["after"] == kinesis.numbers("s", FIRST)[-1]
+    assert kinesis.operations.count("GetRecords") < 5, "of fifty answers"
 
 
 @pytest.mark.parametrize("most", [1, 7, 1000])

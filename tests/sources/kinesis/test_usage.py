@@ -48,7 +48,7 @@ def test_duckdb_reads_it(kinesis, con, executor):
 def test_its_stream_checks_and_the_others_pass(kinesis):
     filled(kinesis)
     given = options(kinesis, format="json", schema=SCHEMA, max_records=8, hashed_keys="true", arrival_slack="60")
-    report = check.run(KinesisDataSource, given, Limits(max_seconds=20))
+    report = check.run(KinesisDataSource, given, Limits(max_seconds=8))
     statuses = {result.id: (result.status, result.reasons) for result in report.results if result.status != "ok"}
     assert {name for name, (status, _) in statuses.items() if status != "skipped"} == set(), statuses
     assert "stream" not in statuses
@@ -75,7 +75,10 @@ def test_the_command_line_checks_it(kinesis):
     filled(kinesis, n=5)
     given = [item for name, value in options(kinesis).items() for item in ("-o", f"{name}={value}")]
     done = subprocess.run(
-        [sys.executable, "-m", "bascule", "check", "kinesis", *given], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "bascule", "check", "kinesis", "--max-seconds", "3", *given],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "canary-secret" not in done.stdout + done.stderr
@@ -132,6 +135,7 @@ def test_an_instance_that_was_closed_reads_again(kinesis):
         ({"format": "avro"}, "option 'format' is 'avro', expected one of binary, string, json"),
         ({"max_records": "0"}, "option 'max_records' is '0', expected an integer of at least 1"),
         ({"timeout": "0"}, "option 'timeout' is '0', expected a number above 0"),
+        ({"arrival_slack": "inf"}, "option 'arrival_slack' is 'inf', expected a number of seconds, 0 or more"),
         ({"bad_records": "drop"}, "expected one of fail, skip, null"),
         ({"stresm": "s"}, "unknown option 'stresm': did you mean 'stream'?"),
         ({"schema": "id NOPE", "format": "json"}, "option 'schema'"),

@@ -30,6 +30,14 @@ def _positive(text: str) -> float:
     return number
 
 
+def _slack(text: str) -> float:
+    """a number of seconds, 0 or more"""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(_slack.__doc__)
+    return number
+
+
 class KinesisDataSource(ArrowBatchDataSource):
     """The records of a Kinesis stream, a partition for each shard.
 
@@ -50,7 +58,7 @@ class KinesisDataSource(ArrowBatchDataSource):
         Option("deaggregate", bool, default=False, doc="take apart what the Kinesis Producer Library has put together"),
         Option("bad_records", choices=("fail", "skip", "null"), default="fail", doc="what becomes of data that is none of the format"),
         Option("hashed_keys", bool, default=False, doc="no producer gives hash keys of its own: a partition key then says in which shards it is"),
-        Option("arrival_slack", float, minimum=0, doc="seconds by which arrivals in a shard may be out of order; then their bounds are pushed"),
+        Option("arrival_slack", _slack, doc="seconds by which arrivals in a shard may be out of order; then their bounds are pushed"),
         Option("fail_on_data_loss", bool, default=True, doc="an error where records are gone that should be read"),
         Option("region", doc="else as the AWS tools find it, or of the ARN"),
         Option("access_key_id", doc="where none is given, as the AWS tools find them"),

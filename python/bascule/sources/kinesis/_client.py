@@ -17,7 +17,7 @@ from bascule.errors import mask
 from bascule.sources._waiting import interruptible
 from bascule.sources.rest._waiting import pause
 
-__all__ = ["Client", "ExpiredError", "NotFoundError", "RefusedError", "log"]
+__all__ = ["NO_ANSWER", "Client", "ExpiredError", "NotFoundError", "RefusedError", "log"]
 
 log = logging.getLogger("bascule.sources.kinesis")
 
@@ -41,7 +41,7 @@ _CREDENTIALS = (
 _MOST_BACKOFF_S = 10.0
 _CONNECTIONS = 100
 _SHOWN = 300
-_NO_ANSWER = "what came is no answer of Kinesis: see that option 'endpoint' is right"
+NO_ANSWER = "what came is no answer of Kinesis: see that option 'endpoint' is right"
 #: What an answer has, and what each item of it, where it is a list.
 _HAS = {
     "ListShards": ("Shards", ("ShardId", "HashKeyRange", "SequenceNumberRange")),
@@ -204,9 +204,9 @@ class Client:
             raise BasculeError(self._masked(f"{shown}: {_line(e)}")) from None
         except (exceptions.BotoCoreError, ValueError, TypeError, AttributeError, KeyError) as e:
             # botocore reads an answer without looking at what it is.
-            raise BasculeError(self._masked(f"{shown}: {_NO_ANSWER} ({type(e).__name__}: {_line(e)})")) from None
+            raise BasculeError(self._masked(f"{shown}: {NO_ANSWER} ({type(e).__name__}: {_line(e)})")) from None
         if not _is_answer(operation, answer):
-            raise BasculeError(f"{shown}: {_NO_ANSWER}")
+            raise BasculeError(f"{shown}: {NO_ANSWER}")
         stamp = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
         with contextlib.suppress(ValueError, TypeError):
             self._ahead_s = email.utils.parsedate_to_datetime(stamp).timestamp() - time.time()
@@ -215,7 +215,7 @@ class Client:
     def _understood(self, error: Any, shown: str) -> Exception:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        said = error.response.get("Error", {}).get("Message", "").strip()
+        said = error.response.get("Error", {}).get("Message", "").strip().rstrip(".")
         text = self._masked(f"{shown}: {code}{said and f': {said[:_SHOWN]}'}")
         if code == "ExpiredIteratorException":
             return ExpiredError(text)

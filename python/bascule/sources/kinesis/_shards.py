@@ -10,7 +10,7 @@ from typing import Any
 
 import bascule
 from bascule import BasculeError
-from bascule.sources.kinesis._client import Client, ExpiredError, NotFoundError, RefusedError, log
+from bascule.sources.kinesis._client import NO_ANSWER, Client, ExpiredError, NotFoundError, RefusedError, log
 from bascule.sources.kinesis._positions import Position
 from bascule.sources.rest._waiting import Rate, pause
 
@@ -64,6 +64,18 @@ def arrival(record: Record) -> float:
     return float(record["ApproximateArrivalTimestamp"].timestamp())
 
 
+def _shard(said: Mapping[str, Any]) -> Shard:
+    keys, numbers = said["HashKeyRange"], said["SequenceNumberRange"]
+    return Shard(
+        said["ShardId"],
+        int(keys["StartingHashKey"]),
+        int(keys["EndingHashKey"]),
+        numbers["StartingSequenceNumber"],
+        numbers.get("EndingSequenceNumber"),
+        tuple(p for p in (said.get("ParentShardId"), said.get("AdjacentParentShardId")) if p),
+    )
+
+
 def _number(record: Record) -> int:
     return int(record["SequenceNumber"])
 
@@ -85,17 +97,12 @@ class Shards:
         found: dict[str, Shard] = {}
         while True:
             answer = self.client.call("ListShards", "", **arguments)
-            for each in answer["Shards"]:
-                keys, numbers = each["HashKeyRange"], each["SequenceNumberRange"]
-                parents = (each.get("ParentShardId"), each.get("AdjacentParentShardId"))
-                found[each["ShardId"]] = Shard(
-                    each["ShardId"],
-                    int(keys["StartingHashKey"]),
-                    int(keys["EndingHashKey"]),
-                    numbers["StartingSequenceNumber"],
-                    numbers.get("EndingSequenceNumber"),
-                    tuple(p for p in parents if p),
-                )
+            try:
+                found.update({each["ShardId"]: _shard(each) for each in answer["Shards"]})
+            except (KeyError, ValueError) as e:
+                raise BasculeError(
+                    f"ListShards of stream '{self.client.name}': {NO_ANSWER} ({type(e).__name__}: {e})"
+                ) from None
             token = answer.get("NextToken")
             if not token:
                 return dict(sorted(found.items()))
