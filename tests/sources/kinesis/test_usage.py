@@ -46,9 +46,9 @@ def test_duckdb_reads_it(kinesis, con, executor):
 
 
 def test_its_stream_checks_and_the_others_pass(kinesis):
-    filled(kinesis)
-    given = options(kinesis, format="json", schema=SCHEMA, max_records=8, hashed_keys="true", arrival_slack="60")
-    report = check.run(KinesisDataSource, given, Limits(max_seconds=8))
+    filled(kinesis, shards=1, n=10)
+    given = options(kinesis, format="json", schema=SCHEMA, max_records=4, hashed_keys="true", arrival_slack="60")
+    report = check.run(KinesisDataSource, given, Limits(max_seconds=40))
     statuses = {result.id: (result.status, result.reasons) for result in report.results if result.status != "ok"}
     assert {name for name, (status, _) in statuses.items() if status != "skipped"} == set(), statuses
     assert "stream" not in statuses
