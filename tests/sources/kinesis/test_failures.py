@@ -332,7 +332,8 @@ def test_no_secret_is_told(kinesis, caplog):
     shown.append(str(bascule.scans().slice(0, 5).to_pylist()))
     direct = Direct(kinesis, session_token="canary-token")
     shown += [repr(direct.options), repr(direct.plan()), repr(direct.latest())]
-    kinesis.fail = lambda *_: Reply("SomeException", "canary-secret and canary-token")
+    cut = "x" * 290 + " canary-secret and canary-token"
+    kinesis.fail = lambda *_: Reply("SomeException", cut)
     with pytest.raises(BasculeError) as caught:
         made.to_arrow()
     shown.append(str(caught.value))

@@ -109,6 +109,10 @@ def test_sequence_numbers_by_shard(kinesis):
     first, second = (kinesis.numbers("s", shard) for shard in (FIRST, SECOND))
     found = read(kinesis, start=json.dumps({FIRST: first[2]}), end=json.dumps({FIRST: first[4], SECOND: second[0]}))
     assert found["sequence_number"].to_pylist() == [*first[2:5], second[0]]
+    zeros = table(kinesis, start=json.dumps({FIRST: f"00{first[2]}"}), end=json.dumps({FIRST: f"00{first[4]}"}))
+    from bascule.filters import EqualTo
+
+    assert zeros.where(EqualTo("sequence_number", first[3])).to_arrow()["sequence_number"].to_pylist() == [first[3]]
     found = read(kinesis, start=json.dumps({FIRST: first[-1]}))
     assert found["sequence_number"].to_pylist() == [first[-1], *second], "others from their beginning to their end"
     with pytest.raises(

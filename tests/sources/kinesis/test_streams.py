@@ -86,6 +86,24 @@ def test_what_comes_while_a_start_in_time_is_looked_for_is_not_lost(kinesis):
     assert direct.between(begin, direct.latest(begin)) == [5, 6, 7, 8]
 
 
+def test_what_comes_before_a_shard_closes_meanwhile_is_not_lost(kinesis):
+    kinesis.create("s")
+    direct = Direct(kinesis, start=datetime.datetime.now(datetime.UTC).isoformat())
+    time.sleep(1.1)
+    searches = []
+
+    def come(operation, arguments):
+        if operation == "GetShardIterator":
+            searches.append(arguments)
+            if len(searches) == 2:
+                kinesis.put("s", numbered(0, 4))
+                kinesis.split("s", FIRST)
+
+    kinesis.fail = come
+    begin = direct.initial()
+    assert sorted(direct.between(begin, direct.latest(begin))) == [0, 1, 2, 3]
+
+
 def test_far_behind_the_newest_is_looked_for_from_the_other_side(kinesis):
     kinesis.create("s")
     kinesis.put("s", numbered(0, 1))

@@ -194,17 +194,15 @@ class Client:
             exceptions.CredentialRetrievalError,
         ) as e:
             raise BasculeError(
-                self._masked(
-                    f"{shown}: {e}. Give access_key_id and secret_access_key, a profile, or what the AWS tools look for"
-                )
+                f"{shown}: {self._line(e)}. Give access_key_id and secret_access_key, a profile, or what the AWS tools look for"
             ) from None
         except (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.ReadTimeoutError) as e:
-            raise _PassingError(self._masked(f"{shown}: {_line(e)}")) from None
+            raise _PassingError(f"{shown}: {self._line(e)}") from None
         except exceptions.ParamValidationError as e:
-            raise BasculeError(self._masked(f"{shown}: {_line(e)}")) from None
+            raise BasculeError(f"{shown}: {self._line(e)}") from None
         except (exceptions.BotoCoreError, ValueError, TypeError, AttributeError, KeyError) as e:
             # botocore reads an answer without looking at what it is.
-            raise BasculeError(self._masked(f"{shown}: {NO_ANSWER} ({type(e).__name__}: {_line(e)})")) from None
+            raise BasculeError(f"{shown}: {NO_ANSWER} ({type(e).__name__}: {self._line(e)})") from None
         if not _is_answer(operation, answer):
             raise BasculeError(f"{shown}: {NO_ANSWER}")
         stamp = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
@@ -215,8 +213,8 @@ class Client:
     def _understood(self, error: Any, shown: str) -> Exception:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        said = error.response.get("Error", {}).get("Message", "").strip().rstrip(".")
-        text = self._masked(f"{shown}: {code}{said and f': {said[:_SHOWN]}'}")
+        said = self._line(error.response.get("Error", {}).get("Message") or "no reason").rstrip(".")
+        text = self._masked(f"{shown}: {code}: {said}")
         if code == "ExpiredIteratorException":
             return ExpiredError(text)
         if code in _THROTTLED:
@@ -272,12 +270,16 @@ class Client:
                     )
                 except (BotoCoreError, ValueError) as e:
                     hint = "; give option 'region'" if type(e).__name__ == "NoRegionError" else ""
-                    raise OptionError(self._masked(f"no client for Kinesis: {_line(e)}{hint}")) from None
+                    raise OptionError(f"no client for Kinesis: {self._line(e)}{hint}") from None
                 _hold_back_logs()
             return self._client
 
     def _masked(self, text: str) -> str:
         return mask(text, list(self._secrets))
+
+    def _line(self, said: object) -> str:
+        # Masked before it is cut: half of a secret would not be found.
+        return " ".join(self._masked(str(said)).split())[:_SHOWN] or type(said).__name__
 
 
 class _OldTokenError(Exception):
@@ -298,10 +300,6 @@ def _loader() -> Any:
     import botocore.loaders
 
     return botocore.loaders.create_loader()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:_SHOWN] or type(error).__name__
 
 
 def _hold_back_logs() -> None:

@@ -98,7 +98,7 @@ def where(text: str) -> Where:
             found = json.loads(text)
             if not found or not all(isinstance(n, str) and n.isascii() and n.isdecimal() for n in found.values()):
                 raise ValueError
-            return Where(text, numbers=tuple(found.items()))
+            return Where(text, numbers=tuple((shard, str(int(n))) for shard, n in found.items()))
         moment = datetime.datetime.fromisoformat(text.strip())
         if moment.tzinfo is None:
             raise ValueError

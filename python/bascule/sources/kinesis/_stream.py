@@ -240,8 +240,8 @@ class Stream:
                     if not page.behind_ms:
                         break
             tip, came = self._tip(shard)
-            # One that came meanwhile is the first, or one before it is.
-            if came < moment:
+            # One that came meanwhile, maybe the last before the shard was closed, is the first, or one before it is.
+            if came < moment and not (tip == END and shard.last is None):
                 return tip
         raise BasculeError(
             f"shard '{shard.id}' of stream '{self.client.name}' has newer records than it finds by their time"
