@@ -101,7 +101,9 @@ def test_an_option_that_does_not_fit_is_an_error(kafka, hundred, option, message
 
 def test_an_offset_beyond_the_end_is_an_error(kafka, hundred):
     for option in ("start", "end"):
-        with pytest.raises(bascule.BasculeError, match=f"option '{option}' is offset 101 of topic .* which ends at 100"):
+        with pytest.raises(
+            bascule.BasculeError, match=f"option '{option}' is offset 101 of topic .* which ends at 100"
+        ):
             table(kafka, hundred, **{option: json.dumps({hundred: {"1": 101}})}).count()
 
 

@@ -171,5 +171,9 @@ class KafkaDataSource(ArrowBatchDataSource):
                 known = declared(options, self.OPTIONS)
                 cluster = Cluster(known.typed)
                 typed = {**known.typed, "schema_id": schema_id} if schema_id is not None else known.typed
-                self._opened = cluster, Rows(typed, cluster.registry, lambda: cluster.topics()[0])
+                try:
+                    self._opened = cluster, Rows(typed, cluster.registry, lambda: cluster.topics()[0])
+                except BaseException:
+                    cluster.close()
+                    raise
             return self._opened

@@ -20,11 +20,17 @@ __all__ = ["Cluster", "TopicPartition"]
 TopicPartition = tuple[str, int]
 
 _SLICE_S = 0.1  # interrupts arrive between two
-_ATTEMPTS = 3
 _MESSAGES = 16_384
 _BATCH_BYTES = 16 << 20
 #: What a consumer holds ahead of its reader, at most about.
 _QUEUED_KIB = 32 << 10
+
+
+_PASSING = (
+    *("_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT", "_TRANSPORT", "BROKER_NOT_AVAILABLE", "LEADER_NOT_AVAILABLE"),
+    *("FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH", "NOT_LEADER_FOR_PARTITION", "REPLICA_NOT_AVAILABLE"),
+    *("KAFKA_STORAGE_ERROR", "NETWORK_EXCEPTION", "OFFSET_NOT_AVAILABLE", "REQUEST_TIMED_OUT"),
+)
 
 
 class Cluster:
@@ -102,6 +108,7 @@ class Cluster:
             slice_s = min(0.5 * 2**attempt, max(left, 0.1))
             try:
                 found: Any = interruptible(partial(admin.list_topics, timeout=slice_s), "kafka-topics")
+                self._refused = False
                 topics: Mapping[str, Any] = found.topics
                 return topics
             except self._kafka.KafkaException as e:
@@ -125,15 +132,16 @@ class Cluster:
         return {at: None if offset < 0 else offset for at, offset in found.items()}
 
     def _listed(self, partitions: Iterable[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
-        wanted = list(partitions)
-        for attempt in range(1, _ATTEMPTS + 1):
+        wanted, pause_s, begun = list(partitions), _SLICE_S, time.monotonic()
+        while True:
             try:
                 return self._listed_once(wanted, spec) if wanted else {}
             except self._kafka.KafkaException as e:
-                if attempt == _ATTEMPTS or not e.args[0].retriable():
+                # Of a partition whose leader is being chosen, for one.
+                if not self._passes(e.args[0]) or time.monotonic() - begun > self.options["timeout"]:
                     raise self._failed("look up offsets", e) from None
-                time.sleep(_SLICE_S * 2**attempt)
-        raise AssertionError
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
 
     def _listed_once(self, partitions: Iterable[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
         asked = {self._kafka.TopicPartition(*one): spec for one in partitions}
@@ -216,14 +224,7 @@ class Cluster:
             return False
         if error.code() in (known.TOPIC_AUTHORIZATION_FAILED, known.GROUP_AUTHORIZATION_FAILED):
             raise BasculeError(f"can't read {where} of {self.name}: {error.str()}. Who reads needs the right to")
-        passing = (
-            known._AUTO_OFFSET_RESET,
-            known._TRANSPORT,
-            known._ALL_BROKERS_DOWN,
-            known._RESOLVE,
-            known._TIMED_OUT,
-        )
-        if error.code() in passing or error.retriable():
+        if error.code() == known._AUTO_OFFSET_RESET or self._passes(error):
             return False
         raise BasculeError(f"can't read {where} of {self.name} from offset {at}: {error.str()}")
 
@@ -293,10 +294,15 @@ class Cluster:
             said = e.args[0].str() if isinstance(e, self._kafka.KafkaException) else str(e)
             raise OptionError(f"Kafka's client refuses its settings: {said}") from None
 
+    def _passes(self, error: Any) -> bool:
+        """Whether asking again may help: a leader is being chosen, a broker is away."""
+        return error.retriable() or error.name() in _PASSING
+
     def _hear(self, error: Any) -> None:
-        self._said = error.str()
         known = self._kafka.KafkaError
-        self._refused = error.code() in (known._AUTHENTICATION, known._SSL)
+        if error.code() != known._ALL_BROKERS_DOWN or not self._said:  # why is more
+            self._said = error.str()
+        self._refused |= error.code() in (known._AUTHENTICATION, known._SSL)
 
     def _failed(self, attempt: str, e: Exception) -> BasculeError:
         error = e.args[0]
