@@ -103,6 +103,15 @@ def test_a_start_in_time_and_an_end(kinesis):
         read(kinesis, start=soon)
 
 
+def test_a_start_in_time_over_several_answers(kinesis):
+    kinesis.create("s")
+    kinesis.put("s", numbered(0, 20))
+    kinesis.age("s", 3600)
+    kinesis.put("s", numbered(20, 40))
+    kinesis.page_bytes = 10
+    assert texts(read(kinesis, start=iso(time.time() - 1800))) == [str(i) for i in range(20, 40)]
+
+
 def test_sequence_numbers_by_shard(kinesis):
     kinesis.create("s", 2)
     kinesis.put("s", numbered(0, 40))
