@@ -160,3 +160,30 @@ def fill(database: Database) -> None:
 
 def _text(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+def fill_topic(kafka: Any) -> Held:
+    """TABLE as the values of a topic of two partitions, as JSON."""
+    import uuid
+
+    topic = f"t-{uuid.uuid4().hex[:12]}"
+    kafka.create(topic, 2)
+    rows = TABLE.to_pylist()
+    first_ms = 1_769_860_800_000
+    for partition in range(2):
+        half = rows[30 * partition : 30 * partition + 30]
+        messages = [(str(row["id"]).encode(), json.dumps(row).encode()) for row in half]
+        kafka.produce(topic, messages, partition, first_ms=first_ms)
+    table = pa.table(
+        {
+            "key": [str(row["id"]) for row in rows],
+            "value": rows,
+            "headers": pa.array([[]] * 60, pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))),
+            "topic": [topic] * 60,
+            "partition": pa.array([0] * 30 + [1] * 30, pa.int32()),
+            "offset": [*range(30)] * 2,
+            "timestamp": pa.array([first_ms + i for i in [*range(30)] * 2], pa.timestamp("ms", "UTC")),
+        }
+    )
+    options = {"topics": topic, "value_format": "json", "schema": "id BIGINT, name VARCHAR, amount DOUBLE, big BIGINT"}
+    return Held("kafka", {**options, "key_format": "string", "partition_messages": "20", **kafka.options}, {}, table)

@@ -25,11 +25,14 @@ BY_THEMSELVES = {
 }
 
 
-@pytest.fixture(scope="module", params=[*BY_THEMSELVES, "jdbc-postgresql"])
+@pytest.fixture(scope="module", params=[*BY_THEMSELVES, "jdbc-postgresql", "kafka"])
 def source(request, tmp_path_factory) -> Iterator[Held]:
     if request.param in BY_THEMSELVES:
         with BY_THEMSELVES[request.param](tmp_path_factory.mktemp(request.param)) as found:
             yield found
+        return
+    if request.param == "kafka":
+        yield held.fill_topic(request.getfixturevalue("kafka"))
         return
     database = request.getfixturevalue("postgres").create_database()
     held.fill(database)
@@ -83,4 +86,4 @@ def test_each_source_that_is_there_is_tested():
     named = {
         entry.name for entry in entry_points(group="bascule.sources") if entry.value.startswith("bascule.sources.")
     }
-    assert named == {name.split("-")[0] for name in itertools.chain(BY_THEMSELVES, ["jdbc"])}
+    assert named == {name.split("-")[0] for name in itertools.chain(BY_THEMSELVES, ["jdbc", "kafka"])}

@@ -28,6 +28,7 @@ _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
 _DRIVERS = {
     "files": ("obstore", "wcmatch"),
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
+    "kafka": ("confluent_kafka", "fastavro", "google.protobuf", "httpx", "sqlglot"),
     "kinesis": ("botocore", "google.protobuf", "sqlglot", "tenacity"),
     "predict": ("joblib", "onnxruntime", "sklearn"),
     "progress": ("tqdm",),
