@@ -90,7 +90,9 @@ def test_the_examples_of_docstrings_run(module):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("page", ["files.md", "kafka.md", "kinesis.md", "metrics.md", "predict.md", "rest.md", "table.md"])
+@pytest.mark.parametrize(
+    "page", ["files.md", "kafka.md", "kinesis.md", "metrics.md", "predict.md", "rest.md", "table.md"]
+)
 def test_the_examples_of_pages_run(page):
     results = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
     assert results.attempted > 0
