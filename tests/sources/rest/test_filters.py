@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import bascule
 from bascule import BasculeError
 from bascule import filters as f
+from bascule.sources._json_schema import declared_schema
 from bascule.sources.rest import RestDataSource
-from bascule.sources.rest._schema import declared_schema
 from bascule.sources.rest._template import Template, entries
 from sources.rest.api import Api, paged
 from sources.rest.reading import SOURCE, ids, table

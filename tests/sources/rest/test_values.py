@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bascule import BasculeError, OptionError
+from bascule.sources._json import Path, decode, encode
+from bascule.sources._json_schema import Sample, declared_schema, is_double
+from bascule.sources._json_values import Misfit, Rows
 from bascule.sources.rest import RestDataSource
-from bascule.sources.rest._json import Path, decode, encode
-from bascule.sources.rest._schema import Sample, declared_schema, is_double
-from bascule.sources.rest._values import Misfit, Rows
 from sources.rest.api import Reply, paged, rows
 from sources.rest.reading import EXECUTORS, read, table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
@@ -12,13 +11,13 @@ import pyarrow as pa
 
 import bascule
 from bascule import BasculeError, OptionError
+from bascule.sources._json import decode, kind_of
+from bascule.sources._json_schema import declared_schema
+from bascule.sources._json_values import Misfit
+from bascule.sources._json_values import Rows as JsonRows
 from bascule.sources.kafka._avro import Avro
 from bascule.sources.kafka._protobuf import Protobuf
 from bascule.sources.kafka._registry import Registered, Registry
-from bascule.sources.rest._json import decode, kind_of
-from bascule.sources.rest._schema import declared_schema
-from bascule.sources.rest._values import Misfit
-from bascule.sources.rest._values import Rows as JsonRows
 
 __all__ = ["Rows"]
 
@@ -214,9 +213,7 @@ def _texts(values: Sequence[bytes | None]) -> pa.Array:
 def _of_json(text: str | None, registry: Registry | None, newest: Callable[[], Registered]) -> pa.DataType:
     """The type of values of JSON: as declared, or by the registry's JSON Schema."""
     if text is not None:
-        if importlib.util.find_spec("sqlglot") is None:
-            raise BasculeError("option 'schema' needs sqlglot, which is not installed: pip install 'bascule[kafka]'")
-        return pa.struct(list(declared_schema(text)))
+        return pa.struct(list(declared_schema(text, "kafka")))
     if registry is None:
         raise OptionError(
             "option 'schema' is missing: value_format is json, so give the columns, id BIGINT, name VARCHAR"

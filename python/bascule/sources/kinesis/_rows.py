@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +9,12 @@ import pyarrow as pa
 
 import bascule
 from bascule import BasculeError, OptionError
+from bascule.sources._json import decode, kind_of
+from bascule.sources._json_schema import declared_schema
+from bascule.sources._json_values import Misfit
+from bascule.sources._json_values import Rows as JsonRows
 from bascule.sources.kinesis._aggregated import BrokenError, taken_apart
 from bascule.sources.kinesis._shards import Record
-from bascule.sources.rest._json import decode, kind_of
-from bascule.sources.rest._schema import declared_schema
-from bascule.sources.rest._values import Misfit
-from bascule.sources.rest._values import Rows as JsonRows
 
 __all__ = ["Rows"]
 
@@ -52,11 +51,7 @@ class Rows:
                 raise OptionError(
                     "option 'schema' is missing: format is json, so give the columns, id BIGINT, name VARCHAR"
                 )
-            if importlib.util.find_spec("sqlglot") is None:
-                raise BasculeError(
-                    "option 'schema' needs sqlglot, which is not installed: pip install 'bascule[kinesis]'"
-                )
-            kind = pa.struct(list(declared_schema(options["schema"])))
+            kind = pa.struct(list(declared_schema(options["schema"], "kinesis")))
         elif options["schema"] is not None:
             raise OptionError(f"option 'schema' is given, but format is {self._format}: it is for json")
         self._json = JsonRows(pa.schema([(_DATA, kind)]), True) if self._format == "json" else None

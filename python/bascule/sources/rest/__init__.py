@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from bascule import ArrowBatchDataSource, Option, Statistics, declared
 from bascule.filters import Filter
-from bascule.sources.rest import _auth, _json, _pages, _template
+from bascule.sources import _json
+from bascule.sources.rest import _auth, _pages, _template
 from bascule.sources.rest._table import Table
 
 __all__ = ["RestDataSource"]

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from bascule import BasculeError, OptionError, Statistics
 from bascule.filters import Filter
+from bascule.sources._json_schema import Sample, declared_schema
+from bascule.sources._json_values import Misfit, Rows
 from bascule.sources.rest._pages import COUNTED, Page, Pages, fingerprint
-from bascule.sources.rest._schema import Sample, declared_schema
 from bascule.sources.rest._server import Server
 from bascule.sources.rest._template import Template
-from bascule.sources.rest._values import Misfit, Rows
 
 __all__ = ["Table"]
 

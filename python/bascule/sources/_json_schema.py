@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from bascule import BasculeError, OptionError
-from bascule.sources.rest._json import Number
+from bascule.sources._json import Number
 
 __all__ = ["Sample", "declared_schema", "is_double", "named"]
 
@@ -36,8 +36,11 @@ def named(kind: pa.DataType) -> str:
     return _NAMES.get(kind) or ("STRUCT" if pa.types.is_struct(kind) else "MAP" if pa.types.is_map(kind) else "list")
 
 
-def declared_schema(text: str) -> pa.Schema:
+def declared_schema(text: str, extra: str = "rest") -> pa.Schema:
     """The columns of ``id BIGINT, tags VARCHAR[], address STRUCT(street VARCHAR)``, in DuckDB's types.
+
+    Args:
+        extra: of the source that asks: what to install where sqlglot is missing.
 
     Raises:
         OptionError: it is no list of columns, or names a type that is not among them.
@@ -48,7 +51,7 @@ def declared_schema(text: str) -> pa.Schema:
         from bascule.sources._ddl import column_defs
     except ModuleNotFoundError:
         raise BasculeError(
-            "option 'schema' needs sqlglot, which is not installed: pip install 'bascule[rest]'"
+            f"option 'schema' needs sqlglot, which is not installed: pip install 'bascule[{extra}]'"
         ) from None
 
     def typed(name: str, kind: Any) -> pa.DataType:

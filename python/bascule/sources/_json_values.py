@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bascule.sources.rest._json import Number, encode, kind_of, shortened
-from bascule.sources.rest._schema import is_double, named
+from bascule.sources._json import Number, encode, kind_of, shortened
+from bascule.sources._json_schema import is_double, named
 
 __all__ = ["Misfit", "Rows"]
 
