@@ -177,9 +177,12 @@ def test_a_plan_keeps_its_schema(kafka, registry):
     source = bascule.sources.kafka.KafkaDataSource
     options = {**kafka.options, "topics": topic, "value_format": "avro", "registry": registry.url}
     given = bascule.declared(options, source.OPTIONS)
-    specs = source().plan_partitions(given)
+    planner, reader = source(), source()
+    specs = planner.plan_partitions(given)
     registry.add(f"{topic}-value", new)
-    (batch,) = source().read_partition(specs[0], given)
+    (batch,) = reader.read_partition(specs[0], given)
+    planner.close()
+    reader.close()
     assert batch["value"].to_pylist() == [{"id": 1}]
 
 

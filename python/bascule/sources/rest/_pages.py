@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bascule import BasculeError
+from bascule.sources import _json
 from bascule.sources._json import MISSING, Path
-from bascule.sources.rest import _json
 from bascule.sources.rest._links import Turns, next_link
 from bascule.sources.rest._server import Answer, Server, log
 

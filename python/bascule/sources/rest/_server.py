@@ -11,8 +11,8 @@ import bascule
 from bascule import BasculeError
 from bascule.errors import mask
 from bascule.options import is_secret_name
+from bascule.sources import _json
 from bascule.sources._waiting import interruptible
-from bascule.sources.rest import _json
 from bascule.sources.rest._auth import Auth
 from bascule.sources.rest._client import Client, check_url, is_same_server, needs, retry_after
 from bascule.sources.rest._waiting import Rate, pause

@@ -25,7 +25,7 @@ from bascule.filters import (
     StringEndsWith,
     StringStartsWith,
 )
-from bascule.sources.rest import _json
+from bascule.sources import _json
 
 __all__ = ["Parameter", "Template", "entries"]
 
