@@ -102,3 +102,35 @@ def test_of_kinesis_too_while_its_shards_are_split(tmp_path):
         out, _ = second.communicate(timeout=200)
     assert second.returncode == 0
     assert sorted(json.loads(out.splitlines()[-1])) == list(range(100))
+
+
+@pytest.mark.timeout(300)
+def test_of_kafka_too_while_its_broker_hangs(tmp_path, own_kafka):
+    if java_version() < 17:
+        pytest.skip("Spark 4 needs Java 17 (openjdk-17-jre-headless)")
+    python = environments.python("spark-4.3")
+    commits = tmp_path / "checkpoint" / "commits"
+
+    def put(numbers: range) -> None:
+        for partition in range(2):
+            own_kafka.produce("orders", [(None, str(i).encode()) for i in numbers if i % 2 == partition], partition)
+
+    own_kafka.create("orders", partitions=2)
+    put(range(500))
+    options = {**own_kafka.options, "topics": "orders", "max_messages": "50", "value_format": "string"}
+    with local(python, tmp_path, TESTS) as session:
+        arguments = (python, session, tmp_path, "kafka", "CAST(value AS INT)", options)
+        first = started(*arguments)
+        while not list(commits.glob("[0-9]*")):
+            assert first.poll() is None
+            time.sleep(0.02)
+        with own_kafka.hanging():
+            time.sleep(1)
+            os.killpg(first.pid, signal.SIGKILL)
+            first.communicate()
+        assert len(list(commits.glob("[0-9]*"))) < 10, "it was not done"
+        put(range(500, 600))
+        second = started(*arguments)
+        out, _ = second.communicate(timeout=200)
+    assert second.returncode == 0
+    assert sorted(json.loads(out.splitlines()[-1])) == list(range(600))
