@@ -88,6 +88,7 @@ def test_starts_and_ends(kafka, hundred):
         ({"topics": "nothing-here"}, "has no topic 'nothing-here': it has"),
         ({"topics": None, "topic_pattern": "no.*such"}, "no topic of .* matches no.*such"),
         ({"settings": '{"no.such.setting": 1}'}, "refuses its settings: .*no.such.setting"),
+        ({"topics": "a, b, a"}, "expected names with commas between them, each once"),
         ({"settings": "[]"}, "expected a JSON object of librdkafka's settings"),
     ],
     ids=str,
@@ -308,6 +309,15 @@ def test_micro_batches_take_each_message_once(kafka):
         start = end
     assert sorted(seen) == [(0, i) for i in range(20)] + [(1, i) for i in range(5)]
     assert source.latest_offset(options, start=start, end=end) == end
+
+
+def test_a_stream_begins_where_it_is_told(kafka, hundred):
+    source, options = opened(kafka, hundred, start=json.dumps({hundred: {"1": 90}}))
+    start = source.initial_offset(options)
+    assert start == {hundred: {"0": 0, "1": 90}}
+    source.close()
+    source, options = opened(kafka, hundred, start="latest")
+    assert source.initial_offset(options) == {hundred: {"0": 100, "1": 100}} == source.latest_offset(options)
 
 
 def test_a_stream_goes_on_in_new_partitions(kafka):

@@ -32,9 +32,9 @@ def _positive(text: str) -> float:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """names with commas between them"""
+    """names with commas between them, each once"""
     names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
+    if not all(names) or len(set(names)) < len(names):
         raise ValueError(_names.__doc__)
     return names
 
@@ -106,7 +106,7 @@ class KafkaDataSource(ArrowBatchDataSource):
     def initial_offset(self, options: Mapping[str, str]) -> dict[str, Any]:
         """Where option ``start`` is, of each partition of each topic."""
         cluster = self._open(options)[0]
-        return _ranges.to_json(_ranges.resolved(cluster, cluster.options["start"], cluster.partitions()))
+        return _ranges.initial(cluster)
 
     def latest_offset(
         self,

@@ -135,7 +135,7 @@ class Cluster:
         wanted, pause_s, begun = list(partitions), _SLICE_S, time.monotonic()
         while True:
             try:
-                return self._listed_once(wanted, spec) if wanted else {}
+                return interruptible(partial(self._listed_once, wanted, spec), "kafka-offsets") if wanted else {}
             except self._kafka.KafkaException as e:
                 # Of a partition whose leader is being chosen, for one.
                 if not self._passes(e.args[0]) or time.monotonic() - begun > self.options["timeout"]:

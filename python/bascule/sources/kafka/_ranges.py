@@ -23,7 +23,7 @@ from bascule.filters import (
 )
 from bascule.sources.kafka._cluster import Cluster, TopicPartition
 
-__all__ = ["Range", "Where", "between", "latest", "of_table", "resolved", "specs", "to_json", "where"]
+__all__ = ["Range", "Where", "between", "initial", "latest", "of_table", "resolved", "specs", "to_json", "where"]
 
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 
@@ -127,6 +127,12 @@ def of_table(cluster: Cluster) -> list[Range]:
 
 
 # ---- streams ----
+
+
+def initial(cluster: Cluster) -> dict[str, Any]:
+    """Where option ``start`` is; where a partition begins that it doesn't name."""
+    partitions = cluster.partitions()
+    return to_json(cluster.begins(partitions) | resolved(cluster, cluster.options["start"], partitions))
 
 
 def latest(cluster: Cluster, start: Mapping[str, Any] | None, end: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from bascule import BasculeError
+from bascule.sources._waiting import interruptible
 
 __all__ = ["Registered", "Registry", "UnknownSchemaError"]
 
@@ -99,7 +101,7 @@ class Registry:
         query = {"format": "serialized"} if serialized else None
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                reply = self._client.get(self.url + path, params=query)
+                reply = interruptible(partial(self._client.get, self.url + path, params=query), "kafka-registry")
             except self._httpx.HTTPError as e:
                 said = f"{type(e).__name__}: {e}"
             else:
