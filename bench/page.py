@@ -45,10 +45,8 @@ _NOT_MEASURED = """\
 
 - Classes that make their data: reading files or sockets, building batches. It is your code's time, and it comes on top.
 - More than two threads, other processors, other systems, free-threaded Python.
-- Filters: DuckDB applies them on both sides, above the scan.
 - Strings of many distinct values, nested types, dictionaries, nulls.
 - Several queries at once.
-- Other engines.
 """
 
 _REPRODUCE = """\
