@@ -189,10 +189,10 @@ class Kafka:
         return AdminClient(self.client_settings)
 
     def create(self, topic: str, partitions: int = 1, **settings: str) -> None:
-        """A new topic. settings: its own, with _ for each dot."""
+        """A new topic, which keeps its messages whatever their timestamps. settings: its own, with _ for each dot."""
         from confluent_kafka.admin import NewTopic
 
-        config = {name.replace("_", "."): value for name, value in settings.items()}
+        config = {"retention.ms": "-1", **{name.replace("_", "."): value for name, value in settings.items()}}
         admin = self.admin()
         admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
 
