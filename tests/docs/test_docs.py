@@ -80,6 +80,7 @@ def test_the_guides_class_works(tmp_path):
             "bascule.sources.jdbc",
             "bascule.sources.files",
             "bascule.sources.kinesis",
+            "bascule.sources.bigquery",
             "bascule.sources.predict",
             "bascule.sources.rest",
         ),
@@ -91,7 +92,7 @@ def test_the_examples_of_docstrings_run(module):
 
 
 @pytest.mark.parametrize(
-    "page", ["files.md", "kafka.md", "kinesis.md", "metrics.md", "predict.md", "rest.md", "table.md"]
+    "page", ["bigquery.md", "files.md", "kafka.md", "kinesis.md", "metrics.md", "predict.md", "rest.md", "table.md"]
 )
 def test_the_examples_of_pages_run(page):
     results = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)

@@ -114,6 +114,15 @@ def kinesis_stream(folder: Path) -> Iterator[Held]:
 
 
 @contextmanager
+def bigquery_table(folder: Path) -> Iterator[Held]:
+    from bigquery_server import BigQuery
+
+    with BigQuery.start() as server:
+        server.put("p.d.t", TABLE)
+        yield Held("bigquery", {"table_id": "p.d.t", **server.options})
+
+
+@contextmanager
 def predictions(folder: Path) -> Iterator[Held]:
     import pyarrow.parquet as pq
 

@@ -20,6 +20,7 @@ BY_THEMSELVES = {
     "files-lines-http": held.lines_on_a_web_server,
     "rest": held.pages,
     "kinesis": held.kinesis_stream,
+    "bigquery": held.bigquery_table,
     "predict": held.predictions,
     "jdbc-sqlite": held.sqlite,
 }
@@ -70,6 +71,7 @@ def test_a_server_that_is_not_there_is_an_error(engine):
         ("files", {"path": f"{url}/t.parquet", "retries": "0"}),
         ("jdbc", {"url": f"postgresql://u:canary@{host}/d", "dbtable": "t"}),
         ("kinesis", {"stream": "t", "endpoint": url, "region": "eu-central-1", "retries": "0", **KEYS}),
+        ("bigquery", {"table_id": "p.d.t", "endpoint": host, "insecure": "true", "retries": "0"}),
     ):
         with pytest.raises(engine.fails_with) as e:
             engine.read(source, options, None)

@@ -26,6 +26,7 @@ __all__ = ["OneRow", "command"]
 
 _ENGINES = ("duckdb", "polars", "datafusion", "pandas", "pyspark", "pysail")
 _DRIVERS = {
+    "bigquery": ("google.cloud.bigquery_storage", "sqlglot"),
     "files": ("obstore", "wcmatch"),
     "jdbc": ("adbc_driver_postgresql", "adbc_driver_sqlite", "connectorx", "pymysql", "sqlglot", "tenacity"),
     "kafka": ("confluent_kafka", "fastavro", "google.protobuf", "httpx", "sqlglot"),
@@ -36,7 +37,11 @@ _DRIVERS = {
     "scripts": ("packaging", "uv"),
 }
 #: Distributions of another name than what is imported.
-_DISTRIBUTIONS = {"google.protobuf": "protobuf", "sklearn": "scikit-learn"}
+_DISTRIBUTIONS = {
+    "google.cloud.bigquery_storage": "google-cloud-bigquery-storage",
+    "google.protobuf": "protobuf",
+    "sklearn": "scikit-learn",
+}
 _COLOURS = {"ok": "green", "broken": "red", "too new": "red", "too old": "red"}
 _BROKEN = ("broken", "too new", "too old")
 
