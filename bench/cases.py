@@ -12,7 +12,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench import files, kafka, kinesis, native, predict, rest, sources, spark, table_object
+from bench import bigquery, files, kafka, kinesis, native, predict, rest, sources, spark, table_object
 from bench.commands import commands
 from bench.databases import databases
 from bench.measure import (
@@ -351,5 +351,6 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "rest-pages": rest.pages,
     "predict-onnx": predict.onnx,
     "kafka-topic": kafka.topic,
+    "bigquery-session": bigquery.session,
     "kinesis-stream": kinesis.stream,
 }
