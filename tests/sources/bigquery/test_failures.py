@@ -57,6 +57,19 @@ def test_what_does_not_pass_is_an_error_at_once(bigquery, fault, said):
     assert bigquery.faults == []
 
 
+def test_a_token_that_is_renewed_leaves_other_streams_alone(bigquery):
+    bigquery.put("p.d.t", numbers(100_000))
+    direct = Direct(bigquery, max_stream_count=2)
+    first, second = direct.plan()
+    reading = direct.source.read_partition(first, direct.options)
+    seen = next(reading).num_rows
+    bigquery.faults.append(Fault("ReadRows", "UNAUTHENTICATED"))
+    assert next(direct.source.read_partition(second, direct.options)).num_rows == 10
+    offsets = len(bigquery.reads)
+    assert seen + sum(batch.num_rows for batch in reading) == 50_000
+    assert len(bigquery.reads) == offsets
+
+
 def test_asking_again_ends(bigquery):
     bigquery.put("p.d.t", numbers(100))
     bigquery.faults += [Fault("ReadRows", "RESOURCE_EXHAUSTED", after=1, retry_s=0.01) for _ in range(3)]
@@ -93,7 +106,7 @@ def test_a_stream_that_stalls_is_read_on_after_the_timeout(bigquery):
     bigquery.put("p.d.t", numbers(60))
     bigquery.faults.append(Fault("ReadRows", "SLOW", after=1))
     started = time.monotonic()
-    direct = Direct(bigquery, timeout=1)
+    direct = Direct(bigquery, timeout=1, retries=0)
     assert [row["id"] for row in direct.read(direct.plan())] == list(range(60))
     assert time.monotonic() - started < 8
 

@@ -62,15 +62,25 @@ class Client:
         self._lock = threading.Lock()
         self._client: Any = None  # guarded by it
         self._channel: Any = None  # likewise
+        self._before: list[Any] = []  # channels and transports that others may be reading by; likewise
 
     def close(self) -> None:
         """Closes the connection."""
         with self._lock:
-            client, channel, self._client, self._channel = self._client, self._channel, None, None
-        if client is not None:
-            client.transport.close()
-        if channel is not None:
-            channel.close()
+            self._leave()
+            left, self._before = self._before, []
+        for each in left:
+            each.close()
+
+    def _renew(self) -> None:
+        """Another connection and another token for the next call; streams that others read go on."""
+        with self._lock:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._client is not None:
+            self._before.append(self._channel or self._client.transport)
+        self._client = self._channel = None
 
     def session(self, request: Any) -> Any:
         """Creates a read session."""
@@ -89,6 +99,7 @@ class Client:
 
     def batches(self, stream: str, schema: pa.Schema, expires: float) -> Iterator[pa.RecordBatch]:
         """The rows of a stream, each once: after a failure it is read on from the row that was reached."""
+        from google.api_core import exceptions
         from google.cloud.bigquery_storage_v1 import types
 
         offset = attempt = 0
@@ -108,7 +119,7 @@ class Client:
                         continue
                     batch = self._decoded(response, schema, what)
                     offset += batch.num_rows
-                    attempt, renewed = 0, False
+                    attempt, renewed = -1, False
                     yield batch
                 return
             except (BasculeError, GeneratorExit):
@@ -116,11 +127,15 @@ class Client:
             except Exception as e:
                 if time.time() >= expires:
                     raise self._expired(what) from None
-                if type(e).__name__ == "Unauthenticated" and not self._options["access_token"] and not renewed:
+                if isinstance(e, exceptions.Unauthenticated) and not self._options["access_token"] and not renewed:
                     # google-auth makes a new token for a new call, if it can.
                     renewed = True
-                    self.close()
+                    self._renew()
                     continue
+                if isinstance(e, exceptions.DeadlineExceeded) and attempt < 0:
+                    attempt = 0  # rows had come: a call lasts no longer than the timeout
+                    continue
+                attempt = max(attempt, 0)
                 self._wait_or_raise(e, what, attempt)
                 attempt += 1
             finally:
