@@ -134,3 +134,15 @@ def test_a_server_that_goes_away_in_mid_read():
         server.close()
         with pytest.raises(BasculeError, match=r"UNAVAILABLE.*asked 2 times at 127"):
             list(reading)
+
+
+def test_a_token_is_in_no_text(bigquery):
+    """A server without TLS gets none: there is no connection to it."""
+    bigquery.put("p.d.t", numbers(10))
+    secret = "canary-token"
+    direct = Direct(bigquery, insecure="false", access_token=secret, retries=0, timeout=3)
+    with pytest.raises(BasculeError, match="asked 1 time at 127") as e:
+        direct.plan()
+    assert secret not in str(e.value)
+    assert secret not in repr(direct.options)
+    assert bigquery.sessions == []

@@ -166,7 +166,9 @@ class Client:
             raise self._understood(error, said) from None
         if attempt >= self._options["retries"]:
             hint = "; the quota of the project is used up, see the service's quotas" if "EXHAUSTED" in said else ""
-            raise BasculeError(f"{said} (asked {attempt + 1} times at {self._where}{hint})") from None
+            raise BasculeError(
+                f"{said} (asked {attempt + 1} time{'s' if attempt else ''} at {self._where}{hint})"
+            ) from None
         bascule.report_metric("throttled" if "RESOURCE_EXHAUSTED" in said else "retries")
         log.info("asks again in %.1f s: %s", delay, said)
         pause(delay)
