@@ -80,14 +80,15 @@ class Known:
 @pytest.mark.parametrize(
     ("table", "drawn"),
     [
-        (bascule.table(Known, rows=1), "300/300"),
-        (bascule.table(Known, rows=1).limit(50), "50.0/50.0"),
-        (bascule.table(Known, rows=1).where(f.LessThan("n", 5)), "3/3"),
-        (bascule.table(Known), "3/3"),
+        (lambda: bascule.table(Known, rows=1), "300/300"),
+        (lambda: bascule.table(Known, rows=1).limit(50), "50.0/50.0"),
+        (lambda: bascule.table(Known, rows=1).where(f.LessThan("n", 5)), "3/3"),
+        (lambda: bascule.table(Known), "3/3"),
     ],
     ids=["rows", "limit", "filtered", "partitions"],
 )
 def test_the_bar_is_of_rows_where_their_number_is_known_else_of_partitions(table, drawn, monkeypatch):
+    table = table()
     for read in (
         lambda: table.to_arrow(progress=True),
         lambda: table.to_pandas(progress=True),
