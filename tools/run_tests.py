@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: They compile and run C, clusters of Spark, servers of the sources.
-BESIDE = ["tests/fault", "tests/fuzz", "tests/unit", "tests/spark", "tests/sources"]
+#: They compile and run C, or wait for the sources' servers.
+BESIDE = ["tests/fault", "tests/fuzz", "tests/unit", "tests/sources"]
 #: They take all cores, and time counts in them: when the others are done.
 LAST = ["tests/sanitized", "tests/pythons"]
 LOG = ROOT / "build" / "tests-beside.log"

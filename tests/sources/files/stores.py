@@ -61,9 +61,14 @@ class S3:
 
 @contextmanager
 def s3_server() -> Iterator[S3]:
+    from moto.backends import get_backend
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    # What another server of this process had.
+    for account in list(get_backend("s3").values()):
+        for backend in list(account.values()):
+            backend.reset()
     app = DomainDispatcherApplication(create_backend_app)
     lock = threading.Lock()
 
