@@ -212,7 +212,7 @@ def test_the_interpreter_has_the_dependencies_and_this_bascule(tmp_path, cache, 
     command = subprocess.run([Path(python).parent / "bascule", "--version"], capture_output=True, text=True, check=True)
     assert command.stdout == done.stdout  # it was moved since it was installed
     points = "import importlib.metadata as m; print([e.name for e in m.entry_points(group='bascule.sources')])"
-    assert says(python, points) == "['files', 'jdbc', 'kafka', 'kinesis', 'predict', 'rest']"
+    assert says(python, points) == "['bigquery', 'files', 'jdbc', 'kafka', 'kinesis', 'predict', 'rest']"
 
 
 def test_it_has_nothing_of_the_host(tmp_path):
