@@ -57,7 +57,8 @@ def _read(table: bascule.Table, rows: int) -> float:
 
 
 def _drop(address: str, name: str, rows: int) -> None:
-    table = bascule.table(SOURCE, {"servers": address, "topics": name})
+    # As many partitions at a time for both.
+    table = bascule.table(SOURCE, {"servers": address, "topics": name, "partition_messages": 25_000})
     check("rows", sum(batch.num_rows for batch in table.to_reader()), rows)
 
 

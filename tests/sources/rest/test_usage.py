@@ -199,7 +199,7 @@ def test_a_broken_source_fails_the_checks(serve):
 
     api = serve(lossy)
     report = check.run(
-        RestDataSource, {"url": api.url, **OPTIONS, **TEXTS, "pagination": "offset"}, Limits(max_seconds=5)
+        RestDataSource, {"url": api.url, **OPTIONS, **TEXTS, "pagination": "offset"}, Limits(max_seconds=40)
     )
     failed = {result.id for result in report.results if result.status == "failed"}
     assert "filters" in failed
