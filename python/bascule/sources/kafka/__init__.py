@@ -154,6 +154,7 @@ class KafkaDataSource(ArrowBatchDataSource):
         for messages in cluster.messages(topic, partition, partition_spec["start"], partition_spec["end"], limit):
             batch = rows.batch(messages, topic, partition, names)
             n += batch.num_rows
+            messages.clear()  # their bytes are in the batch
             yield batch
             if limit is not None and n >= limit:
                 return

@@ -21,9 +21,9 @@ TopicPartition = tuple[str, int]
 
 _SLICE_S = 0.1  # interrupts arrive between two
 _MESSAGES = 16_384
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 8 << 20
 #: What a consumer holds ahead of its reader, at most about.
-_QUEUED_KIB = 32 << 10
+_QUEUED_KIB = 8 << 10
 
 
 _PASSING = (
@@ -159,7 +159,7 @@ class Cluster:
     # ---- messages ----
 
     def messages(self, topic: str, partition: int, start: int, end: int, most: int | None) -> Iterator[list[Any]]:
-        """The messages of [start, end), in lists; about ``most`` of them, where it is given.
+        """The messages of [start, end), in lists, which are the caller's to clear; about ``most`` of them, where it is given.
 
         Raises:
             BasculeError: some are gone, no broker answers, the topic is gone.
